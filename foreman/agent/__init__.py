@@ -1,0 +1,1 @@
+"""The node agent: registers its machine, keeps its heartbeat, claims tasks, runs them, reports."""

@@ -1,0 +1,266 @@
+"""The watcher: claims tasks assigned to this node, runs them in its slots, lets go of what is no longer its own.
+
+It watches only its own node's tasks. It is level-triggered like the controllers: what to do follows from the task as the cache
+shows it and from the runs in hand, so a restart needs no path of its own. A Scheduled task is claimed; a task Running under an
+earlier life of this agent goes back to Pending; a run whose task has been deleted, released or given to another is cancelled.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from foreman.agent.run import Run
+from foreman.api import AgenticTask, FleetNode, Phase
+from foreman.cache import Cache, Stalled
+from foreman.cluster import Cluster, ClusterError, NotFound
+from foreman.controller import Controller
+from foreman.decide import claims
+from foreman.executors import Executor
+from foreman.runtime import ProcessExit, Runtime
+
+POLL_SECONDS = 5.0
+STALL_THRESHOLD = 3
+CLAIM_RETRY_SECONDS = 1.0
+FAREWELL_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
+"""How long an assigned task may wait for a slot here before it is handed back: the operator may just be a moment ahead."""
+
+
+class Watcher:
+    """One node's claims. `holder` identifies this process; `namespace` None means all."""
+
+    admits = staticmethod(claims.admits)
+    run_type: type[Run] = Run
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime: Runtime,
+        node: str,
+        holder: str,
+        executor: Executor,
+        *,
+        slots: int = 1,
+        namespace: str | None = "default",
+        poll: float = POLL_SECONDS,
+    ) -> None:
+        self.cluster = cluster
+        self.runtime = runtime
+        self.node = node
+        self.holder = holder
+        self.executor = executor
+        self.slots = slots
+        self.poll = poll
+        self.tasks: Cache[AgenticTask] = Cache(
+            cluster,
+            runtime,
+            "AgenticTask",
+            namespace=namespace,
+            fields={"status.assignedNode": node},
+            retry=poll,
+            stall_after=STALL_THRESHOLD,
+        )
+        self.runs: dict[str, Run] = {}
+        self.draining = False
+        self.landed = 0
+        self.discarded = 0
+        self.started = 0
+        self._claiming: dict[str, None] = {}
+        self._wanted: dict[str, float] = {}
+        self._done: dict[str, int] = {}
+        self._controller = Controller("watcher", runtime, self._reconcile, workers=2)
+        self._alarm_at = float("inf")
+        self._idle = runtime.event()
+        self.tasks.listen(self._changed)
+
+    async def run(self) -> None:
+        """Watch for ever. Raises Stalled when three lists in a row have failed and no run is in hand.
+
+        A run in hand outlives an outage of the API: killing it would lose work that can still be reported afterwards.
+        """
+        self._controller.start()
+        while True:
+            try:
+                await self.tasks.run()
+            except Stalled:
+                if not self.runs:
+                    raise
+                await self.runtime.sleep(self.poll)
+
+    def current_task(self) -> str:
+        """What to display on the FleetNode: the first run's 'namespace/name'."""
+        return next(iter(self.runs), "")
+
+    async def drain(self, grace: float) -> None:
+        """Claim nothing more, give back what is only assigned, let runs end within `grace` seconds, give back the rest."""
+        self.draining = True
+        for key in list(self._wanted):
+            self._controller.queue.add(key)
+        if self.runs and not await self._idle.wait(timeout=grace):
+            for run in list(self.runs.values()):
+                run.interrupt()
+            await self._idle.wait(timeout=FAREWELL_SECONDS)
+
+    # what the cache tells
+
+    def _changed(self, old: AgenticTask | None, new: AgenticTask | None) -> None:
+        key = (new or old).key  # type: ignore[union-attr]
+        run = self.runs.get(key)
+        if run is not None and not self._stands(run, new):
+            run.supersede()
+        if new is None:
+            self._done.pop(key, None)
+        if claims.claimable(new, self.node):
+            self._wanted.setdefault(key, self.runtime.now())
+            self._pump()
+            if self.draining:
+                self._controller.queue.add(key)
+        else:
+            self._wanted.pop(key, None)
+            if new is not None and self._orphan(new):
+                self._controller.queue.add(key)
+
+    def _stands(self, run: Run, task: AgenticTask | None) -> bool:
+        if task is None or task.metadata.deletion_timestamp is not None:
+            return False
+        # What the cache shows may be older than the claim itself: only a later version can end a run.
+        if int(task.version) <= int(run.task.version):
+            return True
+        return run.still_ours(task, self.holder, run.attempt)
+
+    def _orphan(self, task: AgenticTask) -> bool:
+        """Running on this node with no run behind it."""
+        status = task.status
+        return (
+            status.phase in (Phase.RUNNING, Phase.VERIFYING)
+            and status.assigned_node == self.node
+            and task.key not in self.runs
+            and task.key not in self._claiming
+            # The end of an own attempt may reach the cache later than it reached us.
+            and not (status.holder == self.holder and self._done.get(task.key) == status.attempt)
+        )
+
+    # claim
+
+    def _pump(self) -> None:
+        """Claim the most urgent of the assigned tasks for each free slot."""
+        if self.draining:
+            return
+        while self._wanted and self.admits(self.slots, len(self.runs) + len(self._claiming)):
+            ready = [task for key in self._wanted if (task := self.tasks.get(key)) is not None]
+            best = min(ready, key=claims.claim_order)
+            del self._wanted[best.key]
+            self._claiming[best.key] = None
+            self.runtime.spawn(self._claim_and_run(best), "run")
+        for key in self._wanted:
+            self._controller.queue.add_after(key, PATIENCE_SECONDS)
+
+    async def _claim_and_run(self, task: AgenticTask) -> None:
+        key = task.key
+        try:
+            changes = claims.claim(task, self.node, self.holder, self.runtime.wall())
+            claimed = await self.cluster.patch_status(task, changes, if_version=task.version)
+        except ClusterError:
+            # Lost, or outcome unknown: the cache will show which, and the claim is tried again if it is still to be had.
+            del self._claiming[key]
+            self._controller.queue.add_after(key, CLAIM_RETRY_SECONDS)
+            self._pump()
+        else:
+            await self._carry_out(claimed)
+
+    async def _carry_out(self, task: AgenticTask) -> None:
+        run = self.run_type(self.cluster, self.runtime, self.executor, task, self.holder)
+        self.runs[run.key] = run
+        del self._claiming[run.key]
+        self.started += 1
+        self._arm(run.deadline)
+        self.tasks.observe(task)
+        seen = self.tasks.get(run.key)
+        if seen is None or not self._stands(run, seen):
+            run.supersede()
+        outcome = await run.execute()
+        self._ended(run, None if run.superseded else await run.report(outcome))
+
+    def _ended(self, run: Run, written: AgenticTask | None) -> None:
+        del self.runs[run.key]
+        self._done[run.key] = run.attempt
+        if run.landed:
+            self.landed += 1
+        else:
+            self.discarded += 1
+        if written is not None:
+            self.tasks.observe(written)
+        if not self.runs and self.draining:
+            self._idle.set()
+        self._pump()
+
+    # reconcile: what is neither claimed nor run
+
+    async def _reconcile(self, key: str) -> float | None:
+        task = self.tasks.get(key)
+        if task is None:
+            return None
+        if claims.claimable(task, self.node):
+            return await self._assigned(task)
+        if self._orphan(task):
+            await self._adopt_or_release(task)
+        return None
+
+    async def _assigned(self, task: AgenticTask) -> float | None:
+        """Claim it now, or hand it back if this node has had no slot for it for a while."""
+        key = task.key
+        if key in self._claiming:
+            return None
+        since = self._wanted.setdefault(key, self.runtime.now())
+        if not self.draining:
+            self._pump()
+            if key not in self._wanted:
+                return None
+            left = since + PATIENCE_SECONDS - self.runtime.now()
+            if left > 0:
+                return left
+        reason, why = ("AgentDraining", "shutting down") if self.draining else ("NoFreeSlot", "all slots are taken")
+        changes = claims.hand_back(task, reason, f"handed back by {self.node}: {why}", self.runtime.wall())
+        self._wanted.pop(key, None)
+        self.tasks.observe(await self.cluster.patch_status(task, changes, if_version=task.version))
+        return None
+
+    async def _adopt_or_release(self, task: AgenticTask) -> None:
+        """A claim of ours whose answer was lost is carried out; one of an earlier life goes back to Pending."""
+        if task.status.holder == self.holder and not self.draining:
+            if self.admits(self.slots, len(self.runs) + len(self._claiming)):
+                self._claiming[task.key] = None
+                self.runtime.spawn(self._carry_out(task), "run")
+                return
+        elif task.status.holder != self.holder:
+            await self._still_registered()
+        changes = claims.recover(task, self.runtime.wall())
+        self.tasks.observe(await self.cluster.patch_status(task, changes, if_version=task.version))
+
+    async def _still_registered(self) -> None:
+        """Before taking a task from another holder of this node's name: is the name still ours?"""
+        try:
+            node = cast(FleetNode, await self.cluster.get("FleetNode", self.node))
+        except NotFound:
+            return
+        if node.status.instance not in ("", self.holder):
+            raise ProcessExit(f"{self.node} is now {node.status.instance}")
+
+    # deadlines: one timer, for whichever run is due first
+
+    def _arm(self, due: float) -> None:
+        if due < self._alarm_at:
+            self._alarm_at = due
+            self.runtime.call_later(due - self.runtime.now(), lambda: self._alarm(due))
+
+    def _alarm(self, due: float) -> None:
+        if due != self._alarm_at:
+            return
+        self._alarm_at = float("inf")
+        now = self.runtime.now()
+        for run in list(self.runs.values()):
+            if run.deadline <= now:
+                run.time_out()
+            else:
+                self._arm(run.deadline)
+

@@ -1,0 +1,14 @@
+"""Every kind Foreman reads or writes, by name."""
+
+from __future__ import annotations
+
+from .agent import Agent, ModelProfile
+from .core import ConfigMap, Lease
+from .fleetnode import FleetNode
+from .meta import Resource
+from .task import AgenticTask
+from .workload import Workload
+
+KINDS: dict[str, type[Resource]] = {
+    kind.__name__: kind for kind in (AgenticTask, FleetNode, Workload, Agent, ModelProfile, Lease, ConfigMap)
+}

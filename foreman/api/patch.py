@@ -1,0 +1,238 @@
+"""RFC 7386 merge patches over frozen models, under python names.
+
+None resets a field to its default, a mapping merges into a model or a map, anything else replaces the field whole.
+A model given whole counts as the mapping of all its fields: that is all JSON can say, so maps inside it merge too.
+The simulator applies every write through `merge`, so its loop takes the short way wherever a value is plainly valid:
+an exact enum member, string or time, or a tuple of models, needs no validator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from .errors import Cause, InvalidObject, causes_of
+from .fields import ModelField, declared, fields_of
+from .meta import Condition, Model, Resource
+from .wire import plain, to_wire
+
+M = TypeVar("M", bound=Model)
+_Anything = type("_Anything", (), {})
+_NO_MAPPING = frozenset({bool, int, float, str, list, tuple})  # asking the ABC is slow
+_set = object.__setattr__
+
+
+class _Slot:
+    """A field as `merge` sees it: a value of exactly the type `trusted` is valid as it stands."""
+
+    __slots__ = ("field", "items", "name", "trusted", "validate")
+
+    def __init__(self, field: ModelField) -> None:
+        self.field = field
+        self.name = field.name
+        self.trusted: type = _trusted(field)
+        self.items: type = field.item if _self_evident(field.item) and not field.metadata else _Anything
+        self.validate: Callable[[Any], Any] | None = None
+
+    def accept(self, old: Any, value: Any) -> Any:
+        """The valid value that `value` makes of `old`; `InvalidObject` with a path from this field on."""
+        field = self.field
+        if value is None:
+            if field.required:
+                raise InvalidObject.at(field.wire, "Required value")
+            return old if _equal(old, field.default) else field.default
+        kind = type(value)
+        if kind is tuple and _all_of(self.items, value):
+            return old if _equal(old, value) else value
+        if kind is self.field.model:
+            return value if old is None else self._inside(old, {**value.__dict__, **(value.__pydantic_extra__ or {})})
+        if kind is dict or (kind not in _NO_MAPPING and isinstance(value, Mapping)):
+            return self._merged(old, value)
+        value = self._validated(value)
+        return old if _equal(old, value) else value
+
+    def _merged(self, old: Any, changes: Mapping[str, Any]) -> Any:
+        if self.field.model:
+            return self._validated(_without_nulls(changes)) if old is None else self._inside(old, changes)
+        merged = merge_map(old, changes)
+        return old if merged is old else self._validated(merged)
+
+    def _inside(self, old: Model, changes: Mapping[str, Any]) -> Model:
+        try:
+            return merge(old, changes)
+        except InvalidObject as error:
+            raise InvalidObject(error.under(self.field.wire)) from None
+
+    def _validated(self, value: Any) -> Any:
+        if self.validate is None:
+            self.validate = self.field.validator()
+        try:
+            return self.validate(value)
+        except ValidationError as error:
+            inner = InvalidObject(causes_of(error, self.field.holds))
+            raise InvalidObject(inner.under(self.field.wire)) from None
+
+
+def merge(model: M, changes: Mapping[str, Any]) -> M:
+    """`model` with the patch applied, the same instance when nothing differs; `InvalidObject` names every bad field."""
+    slots, current = _slots(type(model)), model.__dict__
+    new: dict[str, Any] = {}
+    unknown: dict[str, Any] = {}
+    causes: list[Cause] = []
+    for name, value in changes.items():
+        slot = slots.get(name)
+        if slot is None:
+            unknown[name] = value
+            continue
+        old = current[slot.name]
+        if value is old:
+            continue
+        if type(value) is slot.trusted:
+            if value != old:
+                new[slot.name] = value
+            continue
+        try:
+            accepted = slot.accept(old, value)
+        except InvalidObject as error:
+            causes += error.causes
+            continue
+        if accepted is not old:
+            new[slot.name] = accepted
+    if causes:
+        raise _refusal(model, causes)
+    merged = model.evolve(**new) if new else model
+    return _with_unknown(merged, unknown) if unknown else merged
+
+
+def merge_map(old: Any, changes: Mapping[str, Any]) -> Any:
+    """RFC 7386 for plain JSON data: `old` (same instance when nothing differs) with `changes` merged in."""
+    merged = dict(old) if isinstance(old, Mapping) else {}
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_map(merged.get(key), value) if isinstance(value, Mapping) else value
+    return old if _alike(old, merged) else merged
+
+
+def patch_to_wire(model: type[Model], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`changes` as the JSON merge patch that does to the stored object what `merge` does in memory."""
+    fields = fields_of(model)
+    wire: dict[str, Any] = {}
+    for name, value in changes.items():
+        field = fields.get(name)
+        wire[field.wire if field else name] = _patch_value(field, value)
+    return wire
+
+
+def patch_from_wire(model: type[Model], data: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON merge patch under python names; unknown names stay as they are, values are left to `merge` to judge."""
+    fields = fields_of(model)
+    changes: dict[str, Any] = {}
+    for name, value in data.items():
+        field = fields.get(name)
+        nested = field.model if field and isinstance(value, Mapping) else None
+        changes[field.name if field else name] = patch_from_wire(nested, value) if nested else value
+    return changes
+
+
+def _patch_value(field: ModelField | None, value: Any) -> Any:
+    if field is None or value is None:
+        return plain(value)
+    if field.format:
+        return value if isinstance(value, str) else field.format(value)
+    if field.model and isinstance(value, Mapping):
+        return patch_to_wire(field.model, value)
+    if isinstance(value, Model):
+        return _replacement(value)
+    return plain(value)
+
+
+def _replacement(model: Model) -> dict[str, Any]:
+    """A patch that leaves none of the old fields standing: null for what `model` does not say."""
+    wire = to_wire(model)
+    for field in declared(type(model)):
+        value = model.__dict__[field.name]
+        if isinstance(value, Model):
+            wire[field.wire] = _replacement(value)
+        else:
+            wire.setdefault(field.wire, {} if isinstance(value, dict) else None)
+    return wire
+
+
+@cache
+def _slots(model: type[Model]) -> dict[str, _Slot]:
+    made = {field.name: _Slot(field) for field in declared(model)}
+    return {name: made[field.name] for name, field in fields_of(model).items()}
+
+
+def _trusted(field: ModelField) -> type:
+    if field.model is None and not field.metadata and _self_evident(field.type):
+        return field.type  # type: ignore[no-any-return]
+    return int if field.format and field.type is int else _Anything
+
+
+def _self_evident(kind: Any) -> bool:
+    return isinstance(kind, type) and (kind is str or issubclass(kind, (Enum, Model)))
+
+
+def _refusal(model: Model, causes: list[Cause]) -> InvalidObject:
+    if isinstance(model, Resource):
+        return InvalidObject(causes, type(model).__name__, model.metadata.name)
+    return InvalidObject(causes)
+
+
+def _with_unknown(model: M, changes: Mapping[str, Any]) -> M:
+    old = model.__pydantic_extra__ or {}
+    extra = merge_map(old, changes)
+    if extra is old:
+        return model
+    copy = model.evolve()
+    _set(copy, "__pydantic_extra__", extra)
+    return copy
+
+
+def _without_nulls(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_nulls(value) if isinstance(value, Mapping) else value
+        for name, value in changes.items()
+        if value is not None
+    }
+
+
+def _all_of(kind: type, values: tuple[Any, ...]) -> bool:
+    for each in values:  # noqa: SIM110 - all() with a generator takes twice the time
+        if type(each) is not kind:
+            return False
+    return True
+
+
+def _equal(one: Any, two: Any) -> bool:
+    """`one == two`, spared the slow comparison of models when a tuple of them keeps most of its items."""
+    if type(one) is not tuple or type(two) is not tuple:
+        return bool(one == two)
+    if len(one) != len(two):
+        return False
+    for a, b in zip(one, two, strict=True):  # noqa: SIM110 - as above
+        if a is not b and (_differ(a, b) if type(a) is Condition else a != b):
+            return False
+    return True
+
+
+def _differ(one: Condition, two: Condition) -> bool:
+    return one.__dict__ != two.__dict__ or one.__pydantic_extra__ != two.__pydantic_extra__
+
+
+def _alike(one: Any, two: Any) -> bool:
+    """Equal as JSON, where 1, 1.0 and true are three things."""
+    if one is two:
+        return True
+    if isinstance(one, Mapping) and isinstance(two, Mapping):
+        return one.keys() == two.keys() and all(_alike(value, two[key]) for key, value in one.items())
+    if isinstance(one, (list, tuple)) and isinstance(two, (list, tuple)):
+        return len(one) == len(two) and all(map(_alike, one, two))
+    return type(one) is type(two) and bool(one == two)

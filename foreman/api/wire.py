@@ -1,0 +1,103 @@
+"""Objects to and from the JSON of the API server.
+
+What Go marks `omitempty` is left out when it says nothing (None, "", 0, False, empty list or map); required fields and
+those with a CRD default are always there, as after a round through a real API server. Unknown fields pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from .errors import InvalidObject, causes_of
+from .fields import ModelField, declared
+from .kinds import KINDS
+from .meta import Condition, Model, Resource
+from .result import Result
+
+R = TypeVar("R", bound=Resource)
+
+# Go writes these even when empty.
+_ALWAYS: dict[type[Model], frozenset[str]] = {
+    Condition: frozenset({"last_transition_time", "reason", "message"}),
+    Result: frozenset({"summary", "elapsed_sec"}),
+}
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def to_wire(model: Model) -> dict[str, Any]:
+    """`model` as JSON-ready data under wire names."""
+    values = model.__dict__
+    wire: dict[str, Any] = {}
+    for field, omitted in _plan(type(model)):
+        value = values[field.name]
+        if omitted and (value is field.default or value == field.default):
+            continue
+        wire[field.wire] = field.format(value) if field.format and value is not None else plain(value)
+    for name, value in (model.__pydantic_extra__ or {}).items():
+        wire.setdefault(name, plain(value))
+    return wire
+
+
+def from_wire(data: Mapping[str, Any]) -> Resource:
+    """The object in `data`, of the kind it names itself; `InvalidObject` when it is unknown or malformed."""
+    if not isinstance(data, Mapping):
+        raise InvalidObject.at("", f"expected an object, got {type(data).__name__}")
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        supported = ", ".join(f'"{name}"' for name in KINDS)
+        raise InvalidObject.at("kind", f'Unsupported value: "{kind}": supported values: {supported}')
+    if "apiVersion" not in data:
+        raise InvalidObject([("apiVersion", "Required value")], kind, _name(data))
+    return parse(KINDS[kind], data)
+
+
+def parse(kind: type[R], data: Mapping[str, Any]) -> R:
+    """The `kind` in `data`, which may leave out `kind` and `apiVersion` as items of a list do; else `InvalidObject`."""
+    metadata = data.get("metadata")
+    if isinstance(metadata, Mapping):  # built-in types read null as absent
+        data = {**data, "metadata": {name: value for name, value in metadata.items() if value is not None}}
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise InvalidObject(causes_of(error, kind), kind.__name__, _name(data)) from None
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON-ready data: models, enums, tuples and maps unwrapped, at any depth."""
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, Model):
+        return to_wire(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (tuple, list)):
+        return [plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: plain(each) for key, each in value.items()}
+    return value
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether `value`, as a field's default, goes without saying on the wire."""
+    return not to_wire(value) if isinstance(value, Model) else not value
+
+
+@cache
+def _plan(model: type[Model]) -> tuple[tuple[ModelField, bool], ...]:
+    """The fields, each with whether it is left out at its default."""
+    always = _ALWAYS.get(model, frozenset())
+    kept = {"metadata"} if issubclass(model, Resource) else always
+    return tuple(
+        (field, not field.required and field.name not in kept and says_nothing(field.default))
+        for field in declared(model)
+    )
+
+
+def _name(data: Mapping[str, Any]) -> str:
+    metadata = data.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, Mapping) else ""

@@ -1,0 +1,167 @@
+"""An informer: list and watch one kind, hold the objects, tell listeners what changed.
+
+The cache is always a little behind the API server, and says so by design: `position` is the version up to which it has seen
+everything. Two rules keep it from going back in time. An object replaces another only if it is newer. The answer to one's own
+write may be put in early (`observe`, client-go's "assume"), but only if the stream has not yet passed that version: else a
+reply that was slower than the DELETED event would raise the dead.
+
+When the server closes the stream the cache resumes where it stands; when the stream breaks, or the server has forgotten that
+version (410), or every `resync` seconds, it lists again, which also mends an event that was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar, cast
+
+from foreman.api.meta import Resource
+from foreman.cluster import Cluster, ClusterError, Event, Expired, Listing, Selector, Unavailable
+from foreman.runtime import ProcessExit, Runtime
+
+R = TypeVar("R", bound=Resource)
+Listener = Callable[[R | None, R | None], None]
+
+RETRY_FIRST = 1.0
+RETRY_MAX = 30.0
+RESYNC = 600.0
+
+
+class Stalled(ProcessExit):
+    """Listing failed so often in a row that this process had better be restarted."""
+
+
+class Cache(Generic[R]):
+    """The objects of one kind, by key, as a watch shows them."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime: Runtime,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        fields: Selector | None = None,
+        retry: float | None = None,
+        resync: float = RESYNC,
+        stall_after: int | None = None,
+    ) -> None:
+        """All in seconds or counts.
+
+        `retry`: pause after a failure (default: 1 s doubling to 30 s); `resync`: list anew at least so often;
+        `stall_after`: failed lists in a row that end the process.
+        """
+        self.cluster = cluster
+        self.runtime = runtime
+        self.kind = kind
+        self.namespace = namespace
+        self.fields = fields
+        self.retry = retry
+        self.resync = resync
+        self.stall_after = stall_after
+        self.objects: dict[str, R] = {}
+        self.position = 0
+        self.synced = runtime.event()
+        self.relists = 0
+        self.failures = 0
+        self.on_recovery: list[Callable[[], None]] = []
+        self._blind = False
+        self._listeners: list[Listener[R]] = []
+
+    def listen(self, listener: Listener[R]) -> None:
+        """Call `listener(old, new)` after each change; None stands for 'did not exist'."""
+        self._listeners.append(listener)
+
+    def get(self, key: str) -> R | None:
+        return self.objects.get(key)
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(list(self.objects.values()))
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def observe(self, obj: R) -> None:
+        """Take in the answer to an own write before the watch brings it."""
+        if int(obj.metadata.resource_version) > self.position:
+            self._put(obj)
+
+    async def run(self) -> None:
+        """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""
+        due = 0.0
+        while True:
+            try:
+                if self.runtime.now() >= due:
+                    await self._list()
+                    due = self.runtime.now() + self.resync
+                await self._follow()
+            except Expired:
+                due = 0.0
+            except ClusterError as error:
+                due = 0.0
+                await self._failed(error)
+
+    async def _list(self) -> None:
+        try:
+            listing = await self.cluster.list(self.kind, namespace=self.namespace, fields=self.fields)
+        except ClusterError:
+            self.failures += 1
+            raise
+        if int(listing.version) < self.position:
+            raise Unavailable(f"{self.kind}: the server answered from the past")
+        self._replace(listing)
+
+    async def _failed(self, error: ClusterError) -> None:
+        self._blind = True
+        if self.stall_after is not None and self.failures >= self.stall_after:
+            raise Stalled(f"{self.kind} watcher stalled: {self.failures} lists in a row failed, last: {error}")
+        backoff = min(RETRY_FIRST * 2 ** min(self.failures, 10), RETRY_MAX)
+        await self.runtime.sleep(self.retry if self.retry is not None else backoff)
+
+    async def _follow(self) -> None:
+        """Apply the stream from where the cache stands until the server closes it."""
+        since = str(self.position)
+        async for event in self.cluster.watch(self.kind, since=since, namespace=self.namespace, fields=self.fields):
+            self._apply(event)
+
+    def _apply(self, event: Event) -> None:
+        self.position = max(self.position, int(event.version))
+        if event.object is None:
+            return
+        obj = cast(R, event.object)
+        if event.type != "DELETED":
+            self._put(obj)
+        else:
+            self._drop(obj.key, int(event.version))
+
+    def _replace(self, listing: Listing) -> None:
+        self.relists += 1
+        self.failures = 0
+        if self._blind:
+            self._blind = False
+            for recovered in self.on_recovery:
+                recovered()
+        version = int(listing.version)
+        self.position = version
+        present = {obj.key for obj in listing.items}
+        for key in [key for key in self.objects if key not in present]:
+            self._drop(key, version)
+        for obj in listing.items:
+            self._put(cast(R, obj))
+        self.synced.set()
+
+    def _put(self, obj: R) -> None:
+        key = obj.key
+        old = self.objects.get(key)
+        if old is not None and int(old.metadata.resource_version) >= int(obj.metadata.resource_version):
+            return
+        self.objects[key] = obj
+        for listener in self._listeners:
+            listener(old, obj)
+
+    def _drop(self, key: str, version: int) -> None:
+        old = self.objects.get(key)
+        if old is None or int(old.metadata.resource_version) > version:
+            return
+        del self.objects[key]
+        for listener in self._listeners:
+            listener(old, None)

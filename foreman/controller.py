@@ -1,0 +1,62 @@
+"""The reconcile loop: watch -> key -> queue -> reconcile -> requeue.
+
+A controller is level-triggered: `reconcile(key)` looks at the cache, decides, and writes at most conditionally; it never
+acts on what an event said. The answers every reconciler must expect from a cluster are met here and nowhere else:
+Conflict (somebody was faster: look again when the cache has caught up), NotFound (gone: nothing to do), Unavailable (outcome
+unknown: look again), Invalid and Forbidden (nothing this process can mend soon: back off).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from foreman.cluster import ClusterError, NotFound
+from foreman.runtime import Runtime
+from foreman.workqueue import WorkQueue
+
+WORKERS = 16
+
+
+class Controller:
+    """Runs `reconcile(key)` for every key of its queue, several keys at a time but never one key twice at a time.
+
+    `reconcile` returns the seconds after which it wants to see the key again, or None.
+    """
+
+    def __init__(
+        self, name: str, runtime: Runtime, reconcile: Callable[[str], Awaitable[float | None]], workers: int = WORKERS
+    ) -> None:
+        self.name = name
+        self.runtime = runtime
+        self.queue = WorkQueue(runtime)
+        self.reconcile = reconcile
+        self.workers = workers
+        self.reconciles = 0
+        self.errors: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Begin to serve the queue."""
+        for number in range(self.workers):
+            self.runtime.spawn(self._work(), f"{self.name}-{number}")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            self.reconciles += 1
+            try:
+                again = await self.reconcile(key)
+            except ClusterError as error:
+                self._refused(key, error)
+            else:
+                self.queue.succeeded(key)
+                if again is not None:
+                    self.queue.add_after(key, again)
+            self.queue.done(key)
+
+    def _refused(self, key: str, error: ClusterError) -> None:
+        self.errors[type(error).__name__] += 1
+        if isinstance(error, NotFound):
+            self.queue.succeeded(key)
+        else:
+            self.queue.add_backing_off(key)

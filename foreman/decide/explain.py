@@ -1,0 +1,93 @@
+"""Why is it pending? Counts per reason over the fleet, and the smallest change that would make it fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from foreman.decide.filters import Node, Reason, mismatches, obstacle
+from foreman.decide.requirement import Requirement
+
+
+class Explanation(NamedTuple):
+    """`reason`: one CamelCase word for the condition; `counts`: nodes per first reason; `advice`: what would help."""
+
+    reason: str
+    counts: dict[Reason, int]
+    advice: str
+    nodes: int
+
+    @property
+    def message(self) -> str:
+        """One line, e.g. '0/3 nodes fit: 2 other accelerator, 1 no free slot; waits for a free slot on 1 node'."""
+        if not self.nodes:
+            return f"no FleetNode is registered; {self.advice}"
+        ordered = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
+        counts = ", ".join(f"{count} {reason.value}" for reason, count in ordered)
+        return f"0/{self.nodes} nodes fit: {counts}; {self.advice}"
+
+
+def explain(want: Requirement, nodes: Iterable[Node]) -> Explanation:
+    """Why no node takes a task of this demand at present."""
+    counts: Counter[Reason] = Counter()
+    waits: Counter[Reason] = Counter()
+    changes: Counter[tuple[int, tuple[str, ...]]] = Counter()
+    total = 0
+    for node in nodes:
+        total += 1
+        wrong = mismatches(want, node)
+        hurdle = obstacle(want, node)
+        if wrong:
+            counts[wrong[0]] += 1
+            if node.ready:
+                changes[len(wrong), tuple(_remedy(reason, want, node) for reason in wrong)] += 1
+        elif hurdle is not None:
+            counts[hurdle] += 1
+            waits[hurdle] += 1
+    return Explanation(_word(total, waits), dict(counts), _advice(total, waits, changes), total)
+
+
+def _word(total: int, waits: Counter[Reason]) -> str:
+    if not total:
+        return "NoNodes"
+    if waits[Reason.BUSY] or waits[Reason.RAM_TAKEN]:
+        return "NodesBusy"
+    return "NodesNotReady" if waits else "Unschedulable"
+
+
+def _advice(total: int, waits: Counter[Reason], changes: Counter[tuple[int, tuple[str, ...]]]) -> str:
+    if not total:
+        return "start a foreman agent"
+    for reason, what in (
+        (Reason.BUSY, "waits for a free slot"),
+        (Reason.RAM_TAKEN, "waits for RAM that other tasks hold"),
+        (Reason.NOT_READY, "waits for a node to become ready"),
+    ):
+        if waits[reason]:
+            return f"{what} on {_count(waits[reason])}"
+    if not changes:
+        return "no ready node is near enough to advise a change"
+    (_, remedies), count = min(changes.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
+    return f"would fit {_count(count)} if {' and '.join(remedies)}"
+
+
+def _count(number: int) -> str:
+    return "1 node" if number == 1 else f"{number} nodes"
+
+
+def _remedy(reason: Reason, want: Requirement, node: Node) -> str:
+    match reason:
+        case Reason.ACCELERATOR:
+            return f"accelerator were {node.accelerator or 'any'} instead of {want.accelerator}"
+        case Reason.RAM:
+            return f"minRAMGB were {node.available_ram_gb} instead of {want.min_ram_gb}"
+        case Reason.CONTEXT:
+            return f"minContextTokens were {node.max_context_tokens} instead of {want.min_context_tokens}"
+        case Reason.SELECTOR:
+            wrong = [f"{key}={value}" for key, value in want.selector if node.labels.get(key, "") != value]
+            return f"the node had the label {', '.join(wrong)}"
+        case Reason.ROLES:
+            return f"the node had the role {', '.join(sorted(set(want.roles) - node.roles))}"
+        case _:
+            return f"the model {want.model or '(unnamed: set spec.model of the Agent)'} were installed"

@@ -1,0 +1,112 @@
+"""Does a node satisfy a requirement? One small function a dimension; None means yes, a Reason means no."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from foreman.api import FleetNode
+from foreman.decide.requirement import Requirement
+
+DOMAIN_LABEL = "topology.kubernetes.io/zone"
+
+
+class Reason(StrEnum):
+    """Why a node cannot take a task now, in the words of the Scheduled condition."""
+
+    NOT_READY = "not ready"
+    ACCELERATOR = "other accelerator"
+    RAM = "too little RAM"
+    CONTEXT = "too small a context window"
+    SELECTOR = "label mismatch"
+    ROLES = "missing role"
+    MODEL = "model not installed"
+    BUSY = "no free slot"
+    RAM_TAKEN = "RAM taken by other tasks"
+
+
+class Node:
+    """A FleetNode as placement sees it: what it has, and what is taken of it."""
+
+    __slots__ = (
+        "accelerator",
+        "available_ram_gb",
+        "domain",
+        "labels",
+        "max_context_tokens",
+        "models",
+        "name",
+        "ready",
+        "roles",
+        "slots",
+        "taken_ram_gb",
+        "total_ram_gb",
+        "used",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.used = 0
+        self.taken_ram_gb = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """The FleetNode is unknown (gone, or not seen yet); what is taken of it stays known."""
+        self.ready = False
+        self.accelerator = ""
+        self.total_ram_gb = self.available_ram_gb = self.max_context_tokens = 0
+        self.models: frozenset[str] = frozenset()
+        self.labels: dict[str, str] = {}
+        self.roles: frozenset[str] = frozenset()
+        self.slots = 0
+        self.domain = ""
+
+    def learn(self, node: FleetNode, ready: bool) -> None:
+        capability = node.status.capability
+        self.ready = ready
+        self.slots = node.spec.slots
+        self.roles = frozenset(node.spec.roles)
+        self.labels = node.metadata.labels
+        self.domain = self.labels.get(DOMAIN_LABEL, "")
+        if capability is not None:
+            self.accelerator = str(capability.accelerator or "")
+            self.total_ram_gb = capability.total_ram_gb
+            self.available_ram_gb = capability.available_ram_gb
+            self.max_context_tokens = capability.max_context_tokens
+            self.models = frozenset(capability.installed_models)
+
+    @property
+    def ram_gb(self) -> int:
+        """What co-resident tasks share. A node that does not know its total is taken at what it says is available."""
+        return max(self.total_ram_gb, self.available_ram_gb)
+
+
+def mismatches(want: Requirement, node: Node) -> list[Reason]:
+    """Everything about the node itself that is in the way, whatever runs on it now."""
+    found = []
+    if want.accelerator and want.accelerator != node.accelerator:
+        found.append(Reason.ACCELERATOR)
+    if want.min_ram_gb > node.available_ram_gb:
+        found.append(Reason.RAM)
+    if want.min_context_tokens > node.max_context_tokens:
+        found.append(Reason.CONTEXT)
+    # A label that is missing reads as '', as in the original.
+    if any(node.labels.get(key, "") != value for key, value in want.selector):
+        found.append(Reason.SELECTOR)
+    if not node.roles.issuperset(want.roles):
+        found.append(Reason.ROLES)
+    if want.model is not None and (not want.model or want.model not in node.models):
+        found.append(Reason.MODEL)
+    return found
+
+
+def obstacle(want: Requirement, node: Node) -> Reason | None:
+    """What keeps a matching node from taking one task more at this moment."""
+    if not node.ready:
+        return Reason.NOT_READY
+    if not want.slot:
+        return None
+    if node.used >= node.slots:
+        return Reason.BUSY
+    if want.min_ram_gb and node.taken_ram_gb + want.min_ram_gb > node.ram_gb:
+        return Reason.RAM_TAKEN
+    return None

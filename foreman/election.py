@@ -1,0 +1,136 @@
+"""Leader election on a coordination.k8s.io Lease, written against the Cluster protocol.
+
+The holder renews; a candidate takes over when the lease has not changed for its duration *as the candidate saw it*, so no two
+clocks are compared. A leader that cannot renew in time stops leading before anybody else may start: it counts from when it
+sent its last successful renewal. Safety does not rest on this: every write is conditional, so two leaders lose nothing; the
+election only saves them from stepping on each other's toes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from foreman.api import Lease, LeaseSpec
+from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, NotFound
+from foreman.runtime import ProcessExit, Runtime
+
+LEASE_NAME = "foreman-operator.llmkube.dev"
+LEASE_SECONDS = 15
+RENEW_SECONDS = 10.0
+RETRY_SECONDS = 2.0
+
+
+class LostLeadership(ProcessExit):
+    """This process led and could not renew: it must stop at once and start anew as a candidate."""
+
+
+class Election:
+    """One candidate. `identity` must be unique among all processes that ever run."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime: Runtime,
+        identity: str,
+        namespace: str = "foreman-system",
+        name: str = LEASE_NAME,
+        lease_seconds: int = LEASE_SECONDS,
+    ) -> None:
+        self.cluster = cluster
+        self.runtime = runtime
+        self.identity = identity
+        self.namespace = namespace
+        self.name = name
+        self.lease_seconds = lease_seconds
+        self.leading = False
+        self._seen: tuple[str, float] | None = None
+        self._renewed = 0.0
+
+    async def run(self, lead: Callable[[], None]) -> None:
+        """Campaign, call `lead()` once elected, then renew for ever. Raises LostLeadership."""
+        while not await self._try_acquire():
+            await self.runtime.sleep(RETRY_SECONDS)
+        self.leading = True
+        self.runtime.spawn(self._stand_down(), "leader-watchdog")
+        lead()
+        while True:
+            await self.runtime.sleep(RETRY_SECONDS)
+            await self._renew()
+
+    async def _stand_down(self) -> None:
+        """End the process when the last renewal is RENEW_SECONDS old, even while a request hangs."""
+        while True:
+            left = self._renewed + RENEW_SECONDS - self.runtime.now()
+            if left <= 0:
+                raise LostLeadership(f"{self.identity} could not renew the lease for {RENEW_SECONDS:.0f}s")
+            await self.runtime.sleep(left)
+
+    async def _try_acquire(self) -> bool:
+        started = self.runtime.now()
+        try:
+            lease = await self.cluster.get("Lease", self.name, self.namespace)
+        except NotFound:
+            return await self._create(started)
+        except ClusterError:
+            return False
+        assert isinstance(lease, Lease)
+        if self._free(lease):
+            return await self._take(lease, started)
+        return False
+
+    def _free(self, lease: Lease) -> bool:
+        """Nobody's, ours, or not renewed for its duration while we looked."""
+        if lease.spec.holder_identity in ("", self.identity):
+            return True
+        if self._seen is None or self._seen[0] != lease.version:
+            self._seen = lease.version, self.runtime.now()
+            return False
+        return self.runtime.now() - self._seen[1] > (lease.spec.lease_duration_seconds or self.lease_seconds)
+
+    async def _create(self, started: float) -> bool:
+        meta = Lease().metadata.evolve(name=self.name, namespace=self.namespace)
+        try:
+            await self.cluster.create(Lease(metadata=meta, spec=LeaseSpec(**self._claim(0))))
+        except (AlreadyExists, ClusterError):
+            return False
+        self._renewed = started
+        return True
+
+    async def _take(self, lease: Lease, started: float) -> bool:
+        changed_hands = lease.spec.holder_identity != self.identity
+        claim = self._claim(lease.spec.lease_transitions + changed_hands)
+        try:
+            await self.cluster.patch(lease, {"spec": claim}, if_version=lease.version)
+        except ClusterError:
+            return False
+        self._renewed = started
+        return True
+
+    def _claim(self, transitions: int) -> dict[str, object]:
+        wall = float(self.runtime.wall())
+        return {
+            "holder_identity": self.identity,
+            "lease_duration_seconds": self.lease_seconds,
+            "acquire_time": wall,
+            "renew_time": wall,
+            "lease_transitions": transitions,
+        }
+
+    async def _renew(self) -> None:
+        started = self.runtime.now()
+        try:
+            lease = await self.cluster.get("Lease", self.name, self.namespace)
+            assert isinstance(lease, Lease)
+            if lease.spec.holder_identity != self.identity:
+                raise LostLeadership(f"{lease.spec.holder_identity} has taken the lease from {self.identity}")
+            renewal = {"spec": {"renew_time": float(self.runtime.wall())}}
+            await self.cluster.patch(lease, self._distinct(lease, renewal), if_version=lease.version)
+        except (Conflict, ClusterError):
+            return
+        self._renewed = started
+
+    def _distinct(self, lease: Lease, renewal: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+        """A renewal that changes nothing would not be a write: candidates look for a new version."""
+        if lease.spec.renew_time == renewal["spec"]["renew_time"]:
+            renewal["spec"]["renew_time"] = (lease.spec.renew_time or 0.0) + 0.001
+        return renewal

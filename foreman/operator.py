@@ -1,0 +1,95 @@
+"""The operator: caches, scheduler and controllers of one process, with or without an election in front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from foreman.api import Agent, AgenticTask, FleetNode
+from foreman.audit import Auditor
+from foreman.cache import Cache
+from foreman.cluster import Cluster
+from foreman.decide.fleet import Draw
+from foreman.election import Election
+from foreman.explainer import Explainer
+from foreman.liveness import Liveness
+from foreman.node_controller import NodeController
+from foreman.runtime import Runtime
+from foreman.scheduler import Scheduler
+from foreman.task_controller import TaskController
+
+
+@dataclass(frozen=True)
+class OperatorOptions:
+    """`policy`: one of decide.policies.POLICIES. `audit_retention`: seconds, 0 keeps records for ever. `audit`: keep any at all."""
+
+    policy: str = "first-fit"
+    leader_elect: bool = False
+    identity: str = "operator"
+    namespace: str = "foreman-system"
+    audit: bool = True
+    audit_retention: float = 168 * 3600
+
+
+@dataclass(frozen=True)
+class OperatorParts:
+    """What an operator is made of; a test or a mutation swaps one part for another."""
+
+    scheduler: type[Scheduler] = Scheduler
+    task_controller: type[TaskController] = TaskController
+    node_controller: type[NodeController] = NodeController
+    liveness: type[Liveness] = Liveness
+
+
+class Operator:
+    """Everything one operator process runs. `draw(n)`: a uniform integer below n, for the `random` policy."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime: Runtime,
+        options: OperatorOptions,
+        draw: Draw,
+        parts: OperatorParts | None = None,
+    ) -> None:
+        parts = parts or OperatorParts()
+        self.cluster = cluster
+        self.runtime = runtime
+        self.options = options
+        self.tasks: Cache[AgenticTask] = Cache(cluster, runtime, "AgenticTask")
+        self.nodes: Cache[FleetNode] = Cache(cluster, runtime, "FleetNode")
+        self.agents: Cache[Agent] = Cache(cluster, runtime, "Agent")
+        self.liveness = parts.liveness(runtime, self.nodes)
+        self.auditor = Auditor(cluster, runtime, options.audit_retention) if options.audit else None
+        self.task_controller = parts.task_controller(
+            cluster, runtime, self.tasks, self.nodes, self.agents, self.liveness, self.auditor
+        )
+        queue = self.task_controller.queue
+        self.scheduler = parts.scheduler(
+            cluster, runtime, self.tasks, self.agents, options.policy, draw, queue.add_backing_off
+        )
+        self.task_controller.scheduler = self.scheduler
+        self.node_controller = parts.node_controller(
+            cluster, runtime, self.nodes, self.liveness, self.scheduler, self.task_controller
+        )
+        self.explainer = Explainer(cluster, runtime, self.tasks, self.scheduler)
+
+    async def run(self) -> None:
+        """Serve until the process ends. A candidate keeps its caches warm while it waits for its turn."""
+        for cache in (self.agents, self.nodes, self.tasks):
+            self.runtime.spawn(cache.run(), f"cache-{cache.kind}")
+        if self.options.leader_elect:
+            election = Election(self.cluster, self.runtime, self.options.identity, self.options.namespace)
+            await election.run(lambda: self.runtime.spawn(self._serve(), "serve"))
+        else:
+            await self._serve()
+
+    async def _serve(self) -> None:
+        for cache in (self.agents, self.nodes, self.tasks):
+            await cast("Cache[Agent]", cache).synced.wait()
+        self.task_controller.start()
+        self.node_controller.start()
+        self.runtime.spawn(self.explainer.run(), "explain")
+        if self.auditor is not None:
+            self.runtime.spawn(self.auditor.sweep_for_ever(), "audit-sweep")
+        await self.runtime.event().wait()

@@ -1,0 +1,175 @@
+"""The scheduler: eligible tasks in, conditional assignments out.
+
+As in kube-scheduler, a synchronous cycle decides over a snapshot that is kept up to date in place (the Fleet), assumes the result,
+and an asynchronous binding writes it. A binding that is refused forgets the assumption and gives the task back to its
+controller. Nothing polls: a task that does not fit sleeps with its group until a node opens that could take it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from foreman.api import IN_FLIGHT, Agent, AgenticTask, Phase
+from foreman.cache import Cache
+from foreman.cluster import Cluster, ClusterError
+from foreman.decide import custody
+from foreman.decide.fleet import Draw, Fleet
+from foreman.decide.queueing import GroupKey, Waiting, rank_of
+from foreman.decide.requirement import Requirement, requirement_of
+from foreman.runtime import Runtime
+
+
+def agent_key(task: AgenticTask) -> str:
+    """'namespace/name' of the Agent the task refers to, or ''."""
+    ref = task.spec.agent_ref
+    return f"{task.metadata.namespace}/{ref.name}" if ref is not None and ref.name else ""
+
+
+class Scheduler:
+    """Places waiting tasks. `give_back(key)` returns a task whose binding was refused."""
+
+    assign = staticmethod(custody.assign)
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        runtime: Runtime,
+        tasks: Cache[AgenticTask],
+        agents: Cache[Agent],
+        policy: str,
+        draw: Draw,
+        give_back: Callable[[str], None],
+    ) -> None:
+        self.cluster = cluster
+        self.runtime = runtime
+        self.tasks = tasks
+        self.agents = agents
+        self.fleet = Fleet(policy, draw, self._opened)
+        self.waiting = Waiting()
+        self.give_back = give_back
+        self.conflicts = 0
+        self._busy_agents: Counter[str] = Counter()
+        self._agent_of: dict[str, str] = {}
+        self._binding: dict[str, None] = {}
+        self._planned = False
+        tasks.listen(self._task_changed)
+        agents.listen(self._agent_changed)
+
+    def offer(self, task: AgenticTask) -> None:
+        """Let an eligible task wait for a node."""
+        if task.key not in self._binding:
+            agent = agent_key(task)
+            self.waiting.add(rank_of(task), GroupKey(self._want(task), agent))
+            self._plan()
+
+    def withdraw(self, key: str) -> None:
+        """The task no longer waits, or no longer exists."""
+        self.waiting.remove(key)
+
+    def _want(self, task: AgenticTask) -> Requirement:
+        agent = agent_key(task)
+        return requirement_of(task, self.agents.get(agent) if agent else None)
+
+    # the scheduling cycle: synchronous, so that it sees one state of the world
+
+    def _plan(self) -> None:
+        """Run a cycle once the events of this moment are all in, so that priority decides and not arrival."""
+        if not self._planned:
+            self._planned = True
+            self.runtime.call_later(0, self._cycle)
+
+    def _cycle(self) -> None:
+        self._planned = False
+        while (choice := self.waiting.next()) is not None:
+            group, rank = choice
+            task = self.tasks.get(rank.key)
+            if task is None:
+                self.waiting.remove(rank.key)
+            elif self.at_limit(group.agent) or (node := self._choose(group, task)) is None:
+                self.waiting.sleep(group)
+            else:
+                self._assume(task, node, group)
+                self.runtime.spawn(self._bind(task, node), "bind")
+
+    def _choose(self, group: GroupKey, task: AgenticTask) -> str | None:
+        return self.fleet.choose(group.want, task.status.strikes)
+
+    def at_limit(self, agent: str) -> bool:
+        if not agent or (found := self.agents.get(agent)) is None:
+            return False
+        limit = found.spec.max_concurrent_tasks
+        return limit is not None and self._busy_agents[agent] >= limit
+
+    # assume, bind, forget
+
+    def _assume(self, task: AgenticTask, node: str, group: GroupKey) -> None:
+        key = task.key
+        self.waiting.remove(key)
+        self._binding[key] = None
+        self.fleet.occupy(key, node, group.want)
+        if group.agent:
+            self._count_agent(key, group.agent)
+
+    async def _bind(self, task: AgenticTask, node: str) -> None:
+        key = task.key
+        try:
+            changes = self.assign(task, node, self.runtime.wall())
+            bound = await self.cluster.patch_status(task, changes, if_version=task.version)
+        except ClusterError:
+            self.conflicts += 1
+            del self._binding[key]
+            self.give_back(key)
+        else:
+            del self._binding[key]
+            self.tasks.observe(bound)
+        # Bound or not: from now on the cache alone says what the task occupies.
+        self._occupancy(key)
+
+    # what the caches tell
+
+    def _task_changed(self, old: AgenticTask | None, new: AgenticTask | None) -> None:
+        key = (new or old).key  # type: ignore[union-attr]
+        if new is None or new.status.phase is not Phase.PENDING:
+            self.waiting.remove(key)
+        if key not in self._binding:
+            self._occupancy(key)
+
+    def _occupancy(self, key: str) -> None:
+        task = self.tasks.get(key)
+        if task is None or task.status.phase not in IN_FLIGHT or not task.status.assigned_node:
+            self.fleet.vacate(key)
+            self._uncount_agent(key)
+            return
+        held = self.fleet.holds.get(key)
+        if held is None or held.node != task.status.assigned_node:
+            self.fleet.occupy(key, task.status.assigned_node, self._want(task))
+        agent = agent_key(task)
+        if agent:
+            self._count_agent(key, agent)
+
+    def _count_agent(self, key: str, agent: str) -> None:
+        if key not in self._agent_of:
+            self._agent_of[key] = agent
+            self._busy_agents[agent] += 1
+
+    def _uncount_agent(self, key: str) -> None:
+        agent = self._agent_of.pop(key, None)
+        if agent is not None:
+            self._busy_agents[agent] -= 1
+            if self.waiting.wake_of_agent(agent):
+                self._plan()
+
+    def _agent_changed(self, old: Agent | None, new: Agent | None) -> None:
+        """An Agent's limit or demand may have changed: its tasks are judged anew."""
+        agent = new or old
+        assert agent is not None
+        for key, group in list(self.waiting.groups.items()):
+            if key.agent == agent.key:
+                for task in list(group.members):
+                    self.waiting.remove(task)
+                    self.give_back(task)
+
+    def _opened(self, want: Requirement) -> None:
+        if self.waiting.wake_wanting(want):
+            self._plan()

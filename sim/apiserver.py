@@ -1,0 +1,344 @@
+"""An in-memory API server with the semantics of Kubernetes that races live in.
+
+Synchronous and atomic: one call, one transaction, no time passes inside; there is no simpy here. What it keeps:
+one global resourceVersion; Conflict on a stale one; a write that changes nothing leaves the version alone; merge patches; the
+status subresource apart from metadata and spec; uid, generation, 1 s timestamps; finalizers and deletionTimestamp; garbage
+collection along ownerReferences; a bounded history to watch from, and Expired (410) before its beginning; field selectors
+that turn a change into ADDED or DELETED for a watcher whose selection the object enters or leaves.
+
+Objects are frozen models and are shared, never copied: what `get` returns is what is stored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from foreman.api import KINDS, AgenticTask
+from foreman.api.errors import InvalidObject
+from foreman.api.meta import OwnerReference, Resource
+from foreman.api.patch import merge
+from foreman.cluster import AlreadyExists, Conflict, Event, Expired, Invalid, Listing, NotFound, Selector
+
+HISTORY = 20_000
+FIELD = "status.assignedNode"
+
+
+class Change(NamedTuple):
+    """One committed write. `fields` holds the patch (python names) or is empty; `old`/`new` are None when absent."""
+
+    version: int
+    verb: str
+    actor: str
+    kind: str
+    key: str
+    old: Any
+    new: Any
+    fields: Mapping[str, Any]
+
+
+Sink = Callable[[Event], None]
+
+
+class Stream:
+    """A watch as the server sees it: a selection and where to send its events."""
+
+    __slots__ = ("closed", "fields", "kind", "labels", "namespace", "send")
+
+    def __init__(
+        self, kind: str, send: Sink, namespace: str | None, labels: Selector | None, fields: Selector | None
+    ) -> None:
+        self.kind = kind
+        self.send = send
+        self.namespace = namespace
+        self.labels = labels
+        self.fields = fields
+        self.closed = False
+
+    def selects(self, obj: Resource | None) -> bool:
+        if obj is None:
+            return False
+        if self.namespace is not None and obj.metadata.namespace != self.namespace:
+            return False
+        if self.labels and any(obj.metadata.labels.get(k) != v for k, v in self.labels.items()):
+            return False
+        return not self.fields or all(field_value(obj, path) == value for path, value in self.fields.items())
+
+    def offer(self, change: Change) -> None:
+        """Send what `change` is to this selection, if anything."""
+        event = event_for(change, self.selects(change.old), self.selects(change.new))
+        if event is not None:
+            self.send(event)
+
+
+def event_for(change: Change, before: bool, after: bool) -> Event | None:
+    """The event of a watcher that selected the object `before` and/or selects it `after` the change."""
+    version = str(change.version)
+    if after:
+        return Event("MODIFIED" if before else "ADDED", change.new, version)
+    return Event("DELETED", change.new or change.old, version) if before else None
+
+
+def field_value(obj: Resource, path: str) -> str:
+    """The value of a selectable field, '' when unset."""
+    if path == FIELD and isinstance(obj, AgenticTask):
+        return obj.status.assigned_node
+    if path == "status.phase" and isinstance(obj, AgenticTask):
+        return obj.status.phase or ""
+    if path == "metadata.name":
+        return obj.metadata.name
+    if path == "metadata.namespace":
+        return obj.metadata.namespace or ""
+    raise Invalid(f"field label not supported: {path}")
+
+
+class ApiServer:
+    """The store, its history, and its watchers. `wall` gives unix seconds."""
+
+    def __init__(self, wall: Callable[[], int], history: int = HISTORY) -> None:
+        self.wall = wall
+        self.version = 0
+        self.tables: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self.log: deque[Change] = deque()
+        self.history = history
+        self.compacted = 0
+        self.observers: list[Callable[[Change], None]] = []
+        self._by_node: defaultdict[str, dict[str, AgenticTask]] = defaultdict(dict)
+        self._streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
+        self._node_streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
+        self._owned: defaultdict[str, dict[tuple[str, str], None]] = defaultdict(dict)
+        self._uids = 0
+
+    # reads
+
+    def get(self, actor: str, kind: str, name: str, namespace: str | None = None) -> Any:
+        return self._find(kind, f"{namespace}/{name}" if namespace else name)
+
+    def list(
+        self, actor: str, kind: str, namespace: str | None, labels: Selector | None, fields: Selector | None
+    ) -> Listing:
+        stream = Stream(kind, _nowhere, namespace, labels, fields)
+        node = (fields or {}).get(FIELD)
+        table = self._by_node.get(node, {}) if node else self._table(kind)
+        items = tuple(table[key] for key in sorted(table) if stream.selects(table[key]))
+        return Listing(items, str(self.version))
+
+    def listing_at(self, version: int, listing: Listing, stream: Stream) -> Listing:
+        """`listing` as it was at an older `version`: what a lagging replica would answer."""
+        objects = {obj.key: obj for obj in listing.items}
+        for change in reversed(self.log):
+            if change.version <= version:
+                break
+            if change.kind == stream.kind:
+                objects.pop(change.key, None)
+                if stream.selects(change.old):
+                    objects[change.key] = change.old
+        return Listing(tuple(objects[key] for key in sorted(objects)), str(version))
+
+    def watch(self, actor: str, stream: Stream, since: str) -> Stream:
+        """Replay what happened after `since` into the stream, then keep it informed. Raises Expired."""
+        start = int(since)
+        if start < self.compacted:
+            raise Expired(f"too old resource version: {start} ({self.compacted})")
+        self._table(stream.kind)
+        missed = self._since(start)
+        for change in missed:
+            if change.kind == stream.kind:
+                stream.offer(change)
+        self._streams_of(stream)[stream] = None
+        return stream
+
+    def _since(self, version: int) -> list[Change]:
+        recent: list[Change] = []
+        for change in reversed(self.log):
+            if change.version <= version:
+                break
+            recent.append(change)
+        recent.reverse()
+        return recent
+
+    def close(self, stream: Stream) -> None:
+        stream.closed = True
+        self._streams_of(stream).pop(stream, None)
+
+    def streams(self) -> Iterable[Stream]:
+        for group in (self._streams, self._node_streams):
+            for streams in group.values():
+                yield from list(streams)
+
+    # writes
+
+    def create(self, actor: str, obj: Any) -> Any:
+        table = self._table(obj.kind)
+        key = obj.key
+        if key in table:
+            raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{obj.metadata.name}" already exists')
+        if not obj.metadata.name:
+            raise Invalid(f"{obj.kind}: metadata.name: Required value: name or generateName is required")
+        self._uids += 1
+        meta = obj.metadata.evolve(
+            uid=f"00000000-0000-4000-8000-{self._uids:012x}",
+            resource_version=str(self.version + 1),
+            generation=1,
+            creation_timestamp=self.wall(),
+        )
+        blank = _BLANK_STATUS.get(obj.kind)
+        new = obj.evolve(metadata=meta, status=blank) if blank is not None else obj.evolve(metadata=meta)
+        self._commit("create", actor, key, None, new, {})
+        return new
+
+    def patch(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
+        old = self._find(obj.kind, obj.key, if_version)
+        unsettable = {"resource_version", "uid", "generation", "creation_timestamp", "deletion_timestamp"}
+        wanted = {key: value for key, value in changes.items() if key != "status"}
+        if "metadata" in wanted:
+            wanted["metadata"] = {k: v for k, v in wanted["metadata"].items() if k not in unsettable}
+        merged = self._merged(old, old, wanted)
+        if merged is old:
+            return old
+        generation = old.metadata.generation + (getattr(merged, "spec", None) is not getattr(old, "spec", None))
+        return self._store("patch", actor, old, merged, changes, generation)
+
+    def patch_status(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
+        old = self._find(obj.kind, obj.key, if_version)
+        status = self._merged(old, old.status, changes)
+        if status is old.status:
+            return old
+        version = self.version + 1
+        meta = old.metadata.evolve(resource_version=str(version))
+        new = old.evolve(metadata=meta, status=status)
+        self._commit("patch_status", actor, old.key, old, new, changes)
+        return new
+
+    def delete(self, actor: str, obj: Any, if_version: str | None = None, if_uid: str | None = None) -> None:
+        old = self._find(obj.kind, obj.key, if_version)
+        if if_uid is not None and old.metadata.uid != if_uid:
+            raise Conflict(f"{obj.kind} {obj.key}: uid is {old.metadata.uid}, precondition was {if_uid}")
+        if not old.metadata.finalizers:
+            self._remove(actor, old)
+        elif old.metadata.deletion_timestamp is None:
+            marked = old.evolve(metadata=old.metadata.evolve(deletion_timestamp=self.wall()))
+            self._store("delete", actor, old, marked, {}, old.metadata.generation + 1)
+
+    def compact(self) -> None:
+        """Forget all history: who watches from before now gets Expired."""
+        self.compacted = self.version
+        self.log.clear()
+
+    def orphans(self) -> Iterable[Resource]:
+        """Objects all of whose owners are gone, or are in another namespace: what the garbage collector deletes."""
+        for table in self.tables.values():
+            for obj in list(table.values()):
+                owners = obj.metadata.owner_references
+                if owners and not any(self._lives(owner, obj.metadata.namespace) for owner in owners):
+                    yield obj
+
+    def dependents(self, uid: str) -> bool:
+        return bool(self._owned.get(uid))
+
+    def _lives(self, owner: OwnerReference, namespace: str | None) -> bool:
+        kind = KINDS.get(owner.kind)
+        if kind is None:
+            return True
+        key = f"{namespace}/{owner.name}" if kind.NAMESPACED else owner.name
+        found = self.tables[owner.kind].get(key)
+        return found is not None and found.metadata.uid == owner.uid
+
+    # commit
+
+    def _table(self, kind: str) -> dict[str, Any]:
+        try:
+            return self.tables[kind]
+        except KeyError:
+            raise NotFound(f"the server could not find the requested resource: {kind}") from None
+
+    def _find(self, kind: str, key: str, if_version: str | None = None) -> Any:
+        found = self._table(kind).get(key)
+        if found is None:
+            cls = KINDS[kind]
+            raise NotFound(f'{cls.PLURAL}.{cls.GROUP} "{key}" not found')
+        if if_version is not None and found.metadata.resource_version != if_version:
+            raise Conflict(f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}")
+        return found
+
+    @staticmethod
+    def _merged(obj: Resource, part: Any, changes: Mapping[str, Any]) -> Any:
+        try:
+            return merge(part, changes)
+        except InvalidObject as error:
+            raise Invalid(f'{obj.kind} "{obj.metadata.name}" is invalid: {error}') from error
+
+    def _store(
+        self, verb: str, actor: str, old: Any, merged: Any, fields: Mapping[str, Any], generation: int
+    ) -> Any:
+        meta = merged.metadata.evolve(resource_version=str(self.version + 1), generation=generation)
+        new = merged.evolve(metadata=meta)
+        if meta.deletion_timestamp is not None and not meta.finalizers:
+            self._remove(actor, new)
+        else:
+            self._commit(verb, actor, new.key, old, new, fields)
+        return new
+
+    def _remove(self, actor: str, old: Any) -> None:
+        self._commit("delete", actor, old.key, old, None, {})
+
+    def _commit(self, verb: str, actor: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]) -> None:
+        kind = (new or old).kind
+        self.version = version = self.version + 1
+        table = self.tables[kind]
+        if new is None:
+            del table[key]
+            old = old.evolve(metadata=old.metadata.evolve(resource_version=str(version)))
+        else:
+            table[key] = new
+        change = Change(version, verb, actor, kind, key, old, new, fields)
+        log = self.log
+        log.append(change)
+        if len(log) > self.history:
+            self.compacted = log.popleft().version
+        if old is None or new is None:
+            self._track_owners(change)
+        for observer in self.observers:
+            observer(change)
+        for stream in tuple(self._streams[kind]):
+            stream.offer(change)
+        if kind == "AgenticTask":
+            self._dispatch_by_node(change, old, new)
+
+    def _dispatch_by_node(self, change: Change, old: AgenticTask | None, new: AgenticTask | None) -> None:
+        """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
+        before = old.status.assigned_node if old is not None else ""
+        after = new.status.assigned_node if new is not None else ""
+        if before and (before != after or new is None):
+            self._by_node[before].pop(change.key, None)
+        if after and new is not None:
+            self._by_node[after][change.key] = new
+        for node in (before, after) if before != after else (after,):
+            if node and node in self._node_streams:
+                for stream in tuple(self._node_streams[node]):
+                    stream.offer(change)
+
+    def _streams_of(self, stream: Stream) -> dict[Stream, None]:
+        node = (stream.fields or {}).get(FIELD)
+        return self._node_streams[node] if node and stream.kind == "AgenticTask" else self._streams[stream.kind]
+
+    def _track_owners(self, change: Change) -> None:
+        obj = change.new or change.old
+        for owner in obj.metadata.owner_references:
+            if change.new is not None:
+                self._owned[owner.uid][change.kind, change.key] = None
+            elif owner.uid in self._owned:
+                self._owned[owner.uid].pop((change.kind, change.key), None)
+
+
+def _nowhere(event: Event) -> None:
+    raise AssertionError("a list has no stream")
+
+
+# As with any CRD that has a status subresource, what a create says about the status is dropped.
+_BLANK_STATUS = {
+    kind: cls.model_fields["status"].get_default(call_default_factory=True)
+    for kind, cls in KINDS.items()
+    if "status" in cls.model_fields
+}
