@@ -116,6 +116,7 @@ class Process:
         self.env = host.env
         self.running = True
         self.alive = True
+        self.stop = Signal(self.env)
         self.tasks: set[Task] = set()
         self.on_death: list[Callable[[], None]] = []
         self._parked: list[tuple[Callable[[Wake], None], Wake]] = []
@@ -203,6 +204,7 @@ class Host:
     async def _main(self, process: Process) -> None:
         await self.program(process)
         if process.alive:
+            # The program has ended by itself; crash() leaves nothing of it behind.
             self.crash()
 
     def crash(self) -> None:
@@ -211,6 +213,11 @@ class Host:
         if process is not None:
             process.die()
             self._graveyard.append(process.tasks)
+
+    def terminate(self) -> None:
+        """SIGTERM: ask the program to drain and end."""
+        if self.process is not None:
+            self.process.stop.set()
 
     def freeze(self) -> None:
         if self.process is not None:

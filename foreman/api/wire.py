@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from .errors import InvalidObject, causes_of
-from .fields import ModelField, declared
+from .fields import ModelField, declared, fields_of
 from .kinds import KINDS
 from .meta import Condition, Model, Resource
 from .result import Result
@@ -58,11 +58,12 @@ def from_wire(data: Mapping[str, Any]) -> Resource:
 
 def parse(kind: type[R], data: Mapping[str, Any]) -> R:
     """The `kind` in `data`, which may leave out `kind` and `apiVersion` as items of a list do; else `InvalidObject`."""
-    metadata = data.get("metadata")
-    if isinstance(metadata, Mapping):  # built-in types read null as absent
-        data = {**data, "metadata": {name: value for name, value in metadata.items() if value is not None}}
     try:
         return kind.model_validate(data)
+    except ValidationError:
+        pass  # nulls are rare, so they are looked for only now
+    try:
+        return kind.model_validate(_null_is_absent(kind, data))
     except ValidationError as error:
         raise InvalidObject(causes_of(error, kind), kind.__name__, _name(data)) from None
 
@@ -96,6 +97,26 @@ def _plan(model: type[Model]) -> tuple[tuple[ModelField, bool], ...]:
         (field, not field.required and field.name not in kept and says_nothing(field.default))
         for field in declared(model)
     )
+
+
+def _null_is_absent(model: type[Model], data: Any) -> Any:
+    """`data` as an API server reads it: null in a known field is as good as nothing; in free JSON it is a value."""
+    if not isinstance(data, Mapping):
+        return data
+    fields = fields_of(model)
+    return {
+        name: _inside(fields.get(name), value)
+        for name, value in data.items()
+        if value is not None or name not in fields
+    }
+
+
+def _inside(field: ModelField | None, value: Any) -> Any:
+    if field is None or field.holds is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_null_is_absent(field.holds, each) for each in value]
+    return _null_is_absent(field.holds, value)
 
 
 def _name(data: Mapping[str, Any]) -> str:

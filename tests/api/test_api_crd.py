@@ -38,7 +38,9 @@ def schema_of(kind, *path):
 
 @EACH
 def test_the_file_is_what_the_models_say(kind):
-    assert (CRDS / crd_file_name(kind)).read_text(encoding="utf-8") == crd_yaml(kind), "run: foreman crds --write crds"
+    assert (CRDS / crd_file_name(kind)).read_text(encoding="utf-8") == crd_yaml(kind), (
+        "stale: `foreman crds` prints the current one"
+    )
 
 
 def test_there_is_no_other_file():

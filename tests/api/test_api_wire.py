@@ -85,6 +85,24 @@ def test_an_object_of_the_original_is_read_as_it_is():
     assert wire["status"]["lastHeartbeatTime"] == "2025-12-31T23:00:00Z"
 
 
+def test_null_in_a_known_field_is_as_good_as_nothing():
+    spec = {
+        "kind": "verify",
+        "payload": {"repo": None, "slices": [{"name": "a", "files": None}]},
+        "modelRef": None,
+        "dependsOn": None,
+        "requiredCapability": {"accelerator": None},
+        "retryPolicy": None,
+    }
+    made = parse(api.AgenticTask, {"metadata": {"labels": None, "xOther": None}, "spec": spec})
+    assert made.spec.required_capability == api.RequiredCapability()
+    assert made.spec.payload.slices == (api.Slice(name="a"),)
+    assert made.spec.retry_policy.backoff_seconds == 10
+    assert to_wire(made)["metadata"] == {"xOther": None}
+    with pytest.raises(api.InvalidObject, match=r"spec\.payload: Required value"):
+        parse(api.AgenticTask, {"spec": {"kind": "verify", "payload": None}})
+
+
 def test_null_inside_free_json_is_kept():
     made = api.AgenticTask(spec={"kind": "verify", "payload": {}}, status={"result": {"a": None, "b": [None]}})
     assert api.from_wire(to_wire(made)) == made

@@ -1,0 +1,350 @@
+"""Invariants, checked on every committed write, and liveness, checked at the end.
+
+A checker sees what the API server commits and what the executors really do; it never sees the product's own opinion. Each
+invariant counts how often it was put to the test: one that never was is reported as not exercised, not as held.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from foreman.api import (
+    CONDITION_DEP_WAIT_STARTED,
+    CONDITION_SCHEDULED,
+    IN_FLIGHT,
+    TERMINAL,
+    Agent,
+    AgenticTask,
+    FleetNode,
+    Phase,
+    condition,
+)
+from foreman.api.ownership import node_violation, task_violation
+from foreman.decide.custody import STRIKE_LIMIT, timeout_of
+from foreman.decide.filters import Node, mismatches
+from foreman.decide.lifecycle import TABLE
+from foreman.decide.requirement import Requirement, requirement_of
+from foreman.executors import Execution
+from sim.apiserver import ApiServer, Change
+
+SAFETY = {
+    "legal-transition": "a task moves only along the phase table",
+    "field-owner": "a field is written only by its owner in that phase",
+    "terminal-absorbs": "a finished task is never changed again",
+    "one-holder": "a live claim is never overwritten by another",
+    "fenced-result": "a result lands only from the attempt that holds the task",
+    "single-execution": "no attempt of a task runs twice at the same time",
+    "attempt-monotone": "the attempt number rises by one with each assignment and never otherwise",
+    "attempts-bounded": "retries, strikes and hand-backs stay within their bounds",
+    "slots": "a node never runs more tasks than it has slots",
+    "capacity": "the RAM demanded by a node's tasks never exceeds what it has",
+    "capability": "a task is only assigned to a node that satisfies its requirement",
+    "agent-limit": "an Agent never has more tasks in flight than its maxConcurrentTasks",
+    "write-storm": "no object is written more often than its changes explain",
+}
+LIVENESS = {
+    "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
+    "no-leak": "in the end no node is held by a task that is not live",
+}
+HANDBACK_LIMIT = 200
+STORM_PER_MINUTE = 40
+CAPABILITY_GRACE = 60_000_000
+_MOVES = {(phase, target) for (phase, _), target in TABLE.items()}
+_RUNNING = (Phase.RUNNING, Phase.VERIFYING)
+
+
+class Violation(NamedTuple):
+    """`at` in microseconds of virtual time; `task` is the key of the object concerned."""
+
+    invariant: str
+    at: int
+    task: str
+    message: str
+
+
+class Checkers:
+    """All invariants of one run. `now()` gives microseconds; `role_of(actor)` what an actor may write as."""
+
+    def __init__(
+        self,
+        server: ApiServer,
+        now: Callable[[], int],
+        role_of: Callable[[str], str],
+        exact_agent_limit: bool,
+        on_violation: Callable[[Violation], None],
+    ) -> None:
+        """`exact_agent_limit`: whether a single scheduler is active at a time, so that maxConcurrentTasks is exact."""
+        self.server = server
+        self.now = now
+        self.role_of = role_of
+        self.exact_agent_limit = exact_agent_limit
+        self.on_violation = on_violation
+        self.checks: Counter[str] = Counter()
+        self.violations: list[Violation] = []
+        self.live: dict[tuple[str, int], dict[str, None]] = {}
+        self._completed: set[tuple[str, int, str]] = set()
+        self._running: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._nodes: dict[str, Node] = {}
+        self._node_was: dict[str, tuple[int, Node]] = {}
+        self._in_flight: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._writes: dict[str, tuple[int, int]] = {}
+        self._roles: dict[str, str] = {}
+
+    # what the executors do
+
+    def execution_started(self, holder: str, execution: Execution) -> None:
+        key = execution.task.key
+        self.checks["single-execution"] += 1
+        running = self.live.setdefault((key, execution.attempt), {})
+        if running:
+            others = ", ".join(sorted(running))
+            self._fail("single-execution", key, f"attempt {execution.attempt} starts on {holder} while it runs on {others}")
+        running[holder] = None
+
+    def execution_ended(self, holder: str, execution: Execution, completed: bool) -> None:
+        key = execution.task.key
+        running = self.live.get((key, execution.attempt), {})
+        running.pop(holder, None)
+        if not running:
+            self.live.pop((key, execution.attempt), None)
+        self._completed.add((key, execution.attempt, holder))
+
+    def process_died(self, holder: str) -> None:
+        """A process has ended: what it executed does not run any more."""
+        for attempt, running in list(self.live.items()):
+            running.pop(holder, None)
+            if not running:
+                del self.live[attempt]
+
+    # what is committed
+
+    def committed(self, change: Change) -> None:
+        kind = change.kind
+        if kind == "AgenticTask":
+            self._task(change)
+        elif kind == "FleetNode":
+            self._node(change)
+
+    def _task(self, change: Change) -> None:
+        old, new = change.old, change.new
+        if old is None:
+            return
+        if new is None:
+            self._left(change.key, old)
+            self._writes.pop(change.key, None)
+            return
+        before, after = old.status, new.status
+        if before is after:
+            return
+        self.checks["field-owner"] += 1
+        self._storm(change.key)
+        role = self._roles.get(change.actor)
+        if role is None:
+            role = self._roles[change.actor] = self.role_of(change.actor)
+        wrong = task_violation(role, before.phase, after.phase, change.fields)
+        if wrong is not None:
+            self._misowned(change, wrong)
+        if before.phase is after.phase:
+            self._kept_phase(change, before, after)
+        else:
+            self._moved(change, old, new)
+
+    def _misowned(self, change: Change, wrong: str) -> None:
+        """A patch may repeat what is so already; only what it changes counts."""
+        before, after = change.old.status, change.new.status
+        touched = [name for name in change.fields if getattr(before, name, None) != getattr(after, name, None)]
+        wrong_still = task_violation(self.role_of(change.actor), before.phase, after.phase, touched)
+        if before.phase in TERMINAL:
+            self.checks["terminal-absorbs"] += 1
+            self._fail("terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}")
+        elif wrong_still is not None:
+            self._fail("field-owner", change.key, f"{change.actor}: {wrong_still}")
+
+    def _kept_phase(self, change: Change, before: Any, after: Any) -> None:
+        if before.phase in _RUNNING:
+            self.checks["one-holder"] += 1
+            if before.holder != after.holder or before.assigned_node != after.assigned_node:
+                self._fail("one-holder", change.key, f"{change.actor} took the live claim of {before.holder}")
+        if before.attempt != after.attempt:
+            self._fail("attempt-monotone", change.key, f"attempt {before.attempt} -> {after.attempt} in {after.phase}")
+
+    def _moved(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
+        before, after = old.status, new.status
+        key = change.key
+        self.checks["legal-transition"] += 1
+        if before.phase not in TERMINAL and (before.phase, after.phase) not in _MOVES:
+            self._fail("legal-transition", key, f"{change.actor} moved it from {before.phase} to {after.phase}")
+        rise = after.attempt - before.attempt
+        self.checks["attempt-monotone"] += 1
+        if rise != (1 if after.phase is Phase.SCHEDULED else 0):
+            self._fail("attempt-monotone", key, f"attempt {before.attempt} -> {after.attempt} going to {after.phase}")
+        if before.phase in IN_FLIGHT and after.phase not in IN_FLIGHT:
+            self._left(key, old)
+        match after.phase:
+            case Phase.SCHEDULED:
+                self._assigned(change, new)
+            case Phase.RUNNING:
+                self._claimed(change, new)
+            case Phase.PENDING:
+                self._released(change, old, new)
+            case Phase.SUCCEEDED | Phase.FAILED:
+                self._ended(change, old, new)
+
+    def _assigned(self, change: Change, task: AgenticTask) -> None:
+        want = self._want(task)
+        self.checks["capability"] += 1
+        name = task.status.assigned_node
+        node = self._nodes.get(name)
+        if node is None or mismatches(want, node):
+            was = self._node_was.get(name)
+            # A scheduler sees the fleet a little late: the capability of a moment ago excuses it.
+            if was is None or self.now() - was[0] > CAPABILITY_GRACE or mismatches(want, was[1]):
+                why = ", ".join(mismatches(want, node)) if node is not None else "no such node"
+                self._fail("capability", change.key, f"{change.actor} assigned it to {name}: {why}")
+        self._count_agent(change, task)
+
+    def _count_agent(self, change: Change, task: AgenticTask) -> None:
+        agent = self._agent(task)
+        if agent is None or agent.spec.max_concurrent_tasks is None:
+            return
+        in_flight = self._in_flight[agent.key]
+        in_flight[change.key] = None
+        if self.exact_agent_limit:
+            self.checks["agent-limit"] += 1
+            if len(in_flight) > agent.spec.max_concurrent_tasks:
+                limit = agent.spec.max_concurrent_tasks
+                self._fail("agent-limit", change.key, f"{len(in_flight)} tasks of {agent.key} in flight, limit {limit}")
+
+    def _claimed(self, change: Change, task: AgenticTask) -> None:
+        name = task.status.assigned_node
+        want = self._want(task)
+        node = self._nodes.get(name)
+        if not want.slot or node is None:
+            return
+        running = self._running[name]
+        running[change.key] = want.min_ram_gb
+        self.checks["slots"] += 1
+        if len(running) > node.slots:
+            self._fail("slots", change.key, f"{name} runs {len(running)} tasks in {node.slots} slots")
+        if want.min_ram_gb:
+            self.checks["capacity"] += 1
+            taken = sum(running.values())
+            if taken > node.ram_gb:
+                self._fail("capacity", change.key, f"{name} has {node.ram_gb} GiB for tasks that need {taken}")
+
+    def _released(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
+        self.checks["attempts-bounded"] += 1
+        status = new.status
+        if sum(status.strikes.values()) >= STRIKE_LIMIT:
+            self._fail("attempts-bounded", change.key, f"released after {sum(status.strikes.values())} strikes")
+        if status.failures >= new.spec.retry_policy.max_attempts:
+            self._fail("attempts-bounded", change.key, f"{status.failures} failures and still tried again")
+        if status.handbacks > HANDBACK_LIMIT:
+            self._fail("attempts-bounded", change.key, f"handed back {status.handbacks} times")
+
+    def _ended(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
+        if self.role_of(change.actor) != "agent":
+            return
+        self.checks["fenced-result"] += 1
+        status = old.status
+        run = (change.key, status.attempt, change.actor)
+        if change.actor == status.holder and run in self._completed:
+            self._completed.discard(run)
+        else:
+            self._fail(
+                "fenced-result",
+                change.key,
+                f"{change.actor} ended attempt {status.attempt}, which {status.holder or 'nobody'} holds",
+            )
+
+    def _left(self, key: str, task: AgenticTask) -> None:
+        """The task holds no node any more."""
+        running = self._running.get(task.status.assigned_node)
+        if running is not None:
+            running.pop(key, None)
+        agent = task.spec.agent_ref
+        if agent is not None:
+            self._in_flight[f"{task.metadata.namespace}/{agent.name}"].pop(key, None)
+
+    def _storm(self, key: str) -> None:
+        minute = self.now() // 60_000_000
+        at, count = self._writes.get(key, (minute, 0))
+        count = count + 1 if at == minute else 1
+        self._writes[key] = minute, count
+        if count == STORM_PER_MINUTE:
+            self._fail("write-storm", key, f"{count} writes to its status within a minute")
+
+    def _node(self, change: Change) -> None:
+        old: FleetNode | None = change.old
+        new: FleetNode | None = change.new
+        if new is None:
+            self._nodes.pop(change.key, None)
+            return
+        if old is None or old.status.capability is not new.status.capability or old.spec is not new.spec:
+            was = self._nodes.get(change.key)
+            if was is not None:
+                self._node_was[change.key] = self.now(), was
+            node = self._nodes[change.key] = Node(change.key)
+            node.learn(new, ready=True)
+        if old is None or old.status is new.status:
+            return
+        self.checks["field-owner"] += 1
+        before, after = old.status, new.status
+        wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
+        if wrong is not None:
+            self._fail("field-owner", change.key, f"{change.actor}: {wrong}")
+
+    def _agent(self, task: AgenticTask) -> Agent | None:
+        ref = task.spec.agent_ref
+        return self.server.tables["Agent"].get(f"{task.metadata.namespace}/{ref.name}") if ref is not None else None
+
+    def _want(self, task: AgenticTask) -> Requirement:
+        return requirement_of(task, self._agent(task))
+
+    def _fail(self, invariant: str, key: str, message: str) -> None:
+        violation = Violation(invariant, self.now(), key, message)
+        self.violations.append(violation)
+        self.on_violation(violation)
+
+    # the end
+
+    def liveness(self, wall: int, faults_over_for: int) -> None:
+        """Judge the final state. `faults_over_for`: microseconds since the last fault was mended."""
+        if faults_over_for < SETTLE:
+            return
+        for key, task in sorted(self.server.tables["AgenticTask"].items()):
+            self.checks["eventually-stable"] += 1
+            why = self._unsettled(task, wall)
+            if why:
+                self._fail("eventually-stable", key, why)
+        self.checks["no-leak"] += 1
+        for name, running in sorted(self._running.items()):
+            for key in running:
+                holder = self.server.tables["AgenticTask"].get(key)
+                if holder is None or holder.status.phase not in IN_FLIGHT:
+                    self._fail("no-leak", key, f"still held against {name}")
+
+    def _unsettled(self, task: AgenticTask, wall: int) -> str:
+        status = task.status
+        age = wall - (task.metadata.creation_timestamp or 0)
+        if status.phase in TERMINAL or age < SETTLE // 1_000_000:
+            return ""
+        if status.phase is Phase.PENDING:
+            told = condition(status.conditions, CONDITION_SCHEDULED)
+            absent = condition(status.conditions, CONDITION_DEP_WAIT_STARTED)
+            says = (told is not None and told.status == "False") or absent is not None or status.retry_after
+            return "" if says else "Pending without a condition that says why"
+        if status.phase in _RUNNING:
+            ran = wall - (status.started_at or wall)
+            return f"Running for {ran}s, past its deadline" if ran > timeout_of(task) + SETTLE // 1_000_000 else ""
+        scheduled = condition(status.conditions, CONDITION_SCHEDULED)
+        since = wall - (scheduled.last_transition_time if scheduled else wall)
+        if status.phase is Phase.SCHEDULED and since > SETTLE // 1_000_000:
+            return f"Scheduled to {status.assigned_node} for {since}s and not claimed"
+        return "" if status.phase is not None else "never looked at"
+
+
+SETTLE = 300_000_000
+"""Microseconds after the last fault within which everything must have calmed down."""

@@ -1,0 +1,79 @@
+"""SimExecutor: takes time and comes to a verdict, as the scenario says, instead of working."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from foreman.api import Result
+from foreman.executors import Cancelled, Execution
+from foreman.executors.stub import stub_result
+from foreman.runtime import Runtime
+from sim.draw import Stream
+from sim.host import SECOND
+
+
+class Plan(NamedTuple):
+    """What a task's executions will be like. `duration` in microseconds; chances per attempt."""
+
+    duration: int
+    verdict: str
+    errors: float = 0.0
+    hangs: float = 0.0
+    nothing: float = 0.0
+
+
+class Observer(Protocol):
+    """Who wants to know what really ran where."""
+
+    def execution_started(self, holder: str, execution: Execution) -> None: ...
+
+    def execution_ended(self, holder: str, execution: Execution, completed: bool) -> None: ...
+
+
+class SimExecutor:
+    """One process's executor. `plans` gives each task's Plan by key."""
+
+    kind = "stub"
+
+    def __init__(
+        self, runtime: Runtime, plans: dict[str, Plan], luck: Stream, holder: str, observer: Observer
+    ) -> None:
+        self.runtime = runtime
+        self.plans = plans
+        self.luck = luck
+        self.holder = holder
+        self.observer = observer
+
+    async def execute(self, execution: Execution) -> Result | None:
+        plan = self.plans[execution.task.key]
+        self.observer.execution_started(self.holder, execution)
+        completed = False
+        try:
+            result = await self._work(plan, execution)
+            completed = True
+            return result
+        finally:
+            self.observer.execution_ended(self.holder, execution, completed)
+
+    async def _work(self, plan: Plan, execution: Execution) -> Result | None:
+        fate = self._fate(plan)
+        seconds = None if fate == "hang" else plan.duration / SECOND
+        if await execution.cancelled.wait(timeout=seconds):
+            raise Cancelled("the execution was cancelled")
+        if fate == "error":
+            raise RuntimeError("simulated executor error")
+        if fate == "nothing":
+            return None
+        result = stub_result(execution.task, plan.duration / SECOND, plan.duration / SECOND)
+        return result if plan.verdict == "GO" else result.evolve(verdict=plan.verdict)
+
+    def _fate(self, plan: Plan) -> str:
+        """Draws only for tasks that can go wrong, so that adding a faulty class does not shift every other draw."""
+        if not (plan.errors or plan.hangs or plan.nothing):
+            return "work"
+        for fate, chance in (("error", plan.errors), ("hang", plan.hangs), ("nothing", plan.nothing)):
+            if chance and self.luck.chance(chance):
+                return fate
+        return "work"
+
+

@@ -1,0 +1,174 @@
+"""Fault plans: what goes wrong when, and when it is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+import simpy
+
+from foreman.cluster import ClusterError
+from sim.apiserver import ApiServer
+from sim.cluster import Endpoint, Replica
+from sim.host import Host, Wake
+from sim.network import Link
+from sim.scenario import Fault, Scenario
+
+Mend = Callable[[], None]
+
+
+class Faults:
+    """Strikes hosts, links and the API service as the scenario plans."""
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        scenario: Scenario,
+        hosts: dict[str, Host],
+        links: dict[str, Link],
+        endpoint: Endpoint,
+        note: Callable[[str, str], None],
+    ) -> None:
+        """`note(host, what)` is told of each fault and each mending."""
+        self.env = env
+        self.hosts = hosts
+        self.links = links
+        self.endpoint = endpoint
+        self.server: ApiServer = endpoint.server
+        self.note = note
+        self.struck = 0
+        self.pending = 0
+        self.ended_at = 0
+        self.on_calm: Callable[[], None] = lambda: None
+        for fault in scenario.faults:
+            for number in range(fault.times):
+                self._plan(fault, fault.at + number * fault.every)
+
+    def _plan(self, fault: Fault, at: int) -> None:
+        self.pending += 1
+        self.env.schedule(Wake(lambda _: self._strike(fault)), 1, at)  # type: ignore[arg-type]
+
+    def _strike(self, fault: Fault) -> None:
+        mends = []
+        for target in self._targets(fault):
+            self.struck += 1
+            self.note(target, fault.fault)
+            mends.append(_STRIKES[fault.fault](self, target, fault))
+        if fault.for_:
+            self.env.schedule(Wake(lambda _: self._mend(fault, mends)), 1, fault.for_)  # type: ignore[arg-type]
+        else:
+            self._over()
+
+    def _mend(self, fault: Fault, mends: list[Mend]) -> None:
+        for mend in mends:
+            mend()
+        self.note(fault.host or "api", f"{fault.fault} over")
+        self._over()
+
+    def _over(self) -> None:
+        self.pending -= 1
+        self.ended_at = int(self.env.now)
+        if self.pending == 0:
+            self.on_calm()
+
+    def _targets(self, fault: Fault) -> Iterator[str]:
+        names: list[str]
+        if fault.fault in ("api-outage", "compact"):
+            names = ["api"]
+        elif fault.fault == "delete-task":
+            names = [key.split("/", 1)[1] for key in self.server.tables["AgenticTask"]]
+        elif fault.fault == "delete-node":
+            names = list(self.server.tables["FleetNode"])
+        elif fault.fault == "replica-lag":
+            names = [replica.name for replica in self.endpoint.replicas]
+        else:
+            names = list(self.hosts)
+        pattern = fault.host or "*"
+        yield from sorted(name for name in names if fnmatchcase(name, pattern))
+
+    # one function a fault; each returns what mends it
+
+    def crash(self, name: str, fault: Fault) -> Mend:
+        self.hosts[name].crash()
+        return self.hosts[name].boot
+
+    def freeze(self, name: str, fault: Fault) -> Mend:
+        self.hosts[name].freeze()
+        return self.hosts[name].thaw
+
+    def drain(self, name: str, fault: Fault) -> Mend:
+        self.hosts[name].terminate()
+        return self.hosts[name].boot
+
+    def partition(self, name: str, fault: Fault) -> Mend:
+        link = self.links[name]
+        out, into = fault.direction in ("both", "out"), fault.direction in ("both", "in")
+
+        def cut(value: bool) -> None:
+            link.cut_out = value if out else link.cut_out
+            link.cut_in = value if into else link.cut_in
+
+        cut(True)
+        return lambda: cut(False)
+
+    def slow(self, name: str, fault: Fault) -> Mend:
+        return self._add(self.links[name], "slow", fault.by)
+
+    def watch_lag(self, name: str, fault: Fault) -> Mend:
+        return self._add(self.links[name], "watch_lag", fault.by)
+
+    def skew(self, name: str, fault: Fault) -> Mend:
+        return self._add(self.hosts[name], "skew", fault.by)
+
+    def replica_lag(self, name: str, fault: Fault) -> Mend:
+        replica: Replica = next(each for each in self.endpoint.replicas if each.name == name)
+        return self._add(replica, "lag", fault.by)
+
+    def loss(self, name: str, fault: Fault) -> Mend:
+        link = self.links[name]
+        before = link.loss_out, link.loss_in
+        link.loss_out = link.loss_in = fault.rate
+
+        def mend() -> None:
+            link.loss_out, link.loss_in = before
+
+        return mend
+
+    def api_outage(self, name: str, fault: Fault) -> Mend:
+        self.endpoint.fail()
+        return self.endpoint.recover
+
+    def compact(self, name: str, fault: Fault) -> Mend:
+        self.server.compact()
+        return lambda: None
+
+    def delete_task(self, name: str, fault: Fault) -> Mend:
+        for key, task in list(self.server.tables["AgenticTask"].items()):
+            if key.endswith(f"/{name}"):
+                self._delete(task)
+        return lambda: None
+
+    def delete_node(self, name: str, fault: Fault) -> Mend:
+        self._delete(self.server.tables["FleetNode"].get(name))
+        return lambda: None
+
+    def _delete(self, obj: Any) -> None:
+        try:
+            self.server.delete("user", obj)
+        except ClusterError:
+            return
+
+    @staticmethod
+    def _add(thing: Any, field: str, by: int) -> Mend:
+        setattr(thing, field, getattr(thing, field) + by)
+        return lambda: setattr(thing, field, getattr(thing, field) - by)
+
+
+_STRIKES: dict[str, Callable[[Faults, str, Fault], Mend]] = {
+    name: getattr(Faults, name.replace("-", "_"))
+    for name in (
+        "crash", "freeze", "partition", "drain", "slow", "loss", "watch-lag", "skew", "api-outage", "replica-lag",
+        "compact", "delete-task", "delete-node",
+    )
+}

@@ -1,0 +1,134 @@
+"""What a scenario refers to must exist: tasks, agents, hosts, results. And tasks must not wait for each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+
+from foreman.api import TaskSpec, Verdict
+from sim.checkers import LIVENESS, SAFETY
+from sim.kinds import did_you_mean
+from sim.names import all_node_names, apiserver_names, generated_name, host_names, is_generated
+from sim.result import _COMPARISON, RESULT_PATHS
+from sim.scenario import HOSTLESS, Scenario
+from sim.source import Path, Problem
+
+Specs = Mapping[str, TaskSpec]
+"""The explicit tasks whose spec is valid, by name."""
+
+_INVARIANTS = [*SAFETY, *LIVENESS]
+_SHOWN = 8
+_COMPARED = 1_000
+_ALLOW = "; with allowMissing: true it may be missing"
+
+
+def dependencies(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
+    near: defaultdict[str, set[str]] = defaultdict(set)
+    for name, seed in scenario.tasks.items():
+        near[seed.namespace].add(name)
+    workload = scenario.workload
+    for name, spec in specs.items() if not scenario.allow_missing else ():
+        namespace = scenario.tasks[name].namespace
+        for number, wanted in enumerate(spec.depends_on):
+            generated = workload and workload.namespace == namespace and is_generated(workload, wanted)
+            if wanted not in near[namespace] and not generated:
+                path: Path = ("tasks", name, "spec", "dependsOn", number)
+                yield path, _missing("task", wanted, near[namespace], f" in namespace {namespace!r}") + _ALLOW
+
+
+def cycles(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
+    """One cycle, if there is any."""
+    space = {name: seed.namespace for name, seed in scenario.tasks.items()}
+    graph = {name: [up for up in spec.depends_on if space.get(up) == space[name]] for name, spec in specs.items()}
+    try:
+        TopologicalSorter({} if scenario.allow_cycles else graph).prepare()
+    except CycleError as error:
+        # Python gives it from dependency to dependent, and closes it with the first.
+        ring = error.args[1][:0:-1]
+        first = ring.index(min(ring))
+        ring = ring[first:] + ring[: first + 1]
+        path: Path = ("tasks", ring[0], "spec", "dependsOn")
+        yield path, f"tasks wait for each other: {' -> '.join(ring)}; with allowCycles: true they may"
+
+
+def agents(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
+    if scenario.allow_missing:
+        return
+    wanted: list[tuple[Path, str]] = [
+        (("tasks", name, "spec", "agentRef", "name"), spec.agent_ref.name)
+        for name, spec in specs.items()
+        if spec.agent_ref
+    ]
+    for name, each in scenario.workload.mix.items() if scenario.workload else ():
+        wanted.append((("workload", "mix", name, "agent"), each.agent))
+    for path, agent in wanted:
+        if agent and agent not in scenario.agents:
+            yield path, _missing("agent", agent, scenario.agents) + _ALLOW
+
+
+def targets(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
+    """Faults that would strike nothing."""
+    names: dict[str, list[str]] = {}
+    for number, fault in enumerate(scenario.faults):
+        if fault.fault in HOSTLESS:
+            continue
+        kind, listed = _OBJECTS.get(fault.fault, ("host", host_names))
+        known = names.get(kind) or names.setdefault(kind, listed(scenario))
+        hit = fault.host in known or any(fnmatchcase(name, fault.host) for name in known)
+        if not hit and not (kind == "task" and _strikes_generated(scenario, fault.host)):
+            yield ("faults", number, "host"), _missing(kind, fault.host, known)
+
+
+def _strikes_generated(scenario: Scenario, pattern: str) -> bool:
+    """Whether `pattern` may stand for a task of the workload; they are too many to try each."""
+    workload, stem = scenario.workload, pattern.partition("*")[0]
+    if not workload or not workload.count:
+        return False
+    return is_generated(workload, pattern) or (
+        "*" in pattern and f"{workload.name}-".startswith(stem[: len(workload.name) + 1])
+    )
+
+
+def _some_tasks(scenario: Scenario) -> list[str]:
+    """The explicit tasks, and the first and the last that the workload makes."""
+    workload = scenario.workload
+    ends = {0, workload.count - 1} if workload and workload.count else ()
+    return [*scenario.tasks, *(generated_name(workload, number) for number in sorted(ends) if workload)]
+
+
+_OBJECTS: dict[str, tuple[str, Callable[[Scenario], list[str]]]] = {
+    "delete-task": ("task", _some_tasks),
+    "delete-node": ("node", all_node_names),
+    "replica-lag": ("API server", apiserver_names),
+}
+
+
+def _missing(kind: str, name: str, known: Iterable[str], where: str = "") -> str:
+    names = sorted(known)
+    some = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    near = did_you_mean(name, names[:_COMPARED])
+    return f"there is no {kind} {name!r}{where}: expected {some or 'none'}{near}"
+
+
+def expectations(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
+    for key, wanted in scenario.expect.items():
+        path: Path = ("expect", key)
+        if key not in expectable():
+            yield path, _unknown("result", key, expectable())
+        elif key == "violates":
+            named = wanted if isinstance(wanted, list) else [wanted]
+            yield from ((path, _unknown("invariant", each, _INVARIANTS)) for each in named if each not in _INVARIANTS)
+        elif isinstance(wanted, str) and not _COMPARISON.match(wanted.strip()):
+            yield path, f"expected a value or a comparison such as '>= 3', not {wanted[:40]!r}"
+
+
+def _unknown(what: str, word: object, valid: Iterable[str]) -> str:
+    words = sorted(valid)
+    return f"unknown {what} {str(word)[:40]!r}: expected {', '.join(words)}{did_you_mean(word, words)}"
+
+
+def expectable() -> set[str]:
+    """The result paths that `expect` may name."""
+    return RESULT_PATHS | {f"verdicts.{verdict}" for verdict in Verdict}

@@ -1,0 +1,300 @@
+"""The schema of a scenario file: a fleet, a workload, a network, faults, and what to expect.
+
+Key names follow Kubernetes (camelCase); durations are '1.5s', sizes whole GiB. `foreman sim schema` prints all of this as JSON
+Schema for editors; `sim.load` reads files and turns what is wrong with one into a line that names file, line and path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
+
+from foreman.api import Flag, Int32, Model, NodeAccelerator, RequiredCapability, RetryPolicy, TaskKind
+from foreman.api.fields import declared
+from foreman.decide.policies import POLICIES
+from sim.draw import Distribution, Weighted, distribution
+from sim.host import SECOND
+from sim.kinds import Strict, Whole, did_you_mean, refusal, refusing
+from sim.shapes import Arrivals, Batch, Independent, Shape
+from sim.units import Duration, Interval, duration, show
+
+Count = Annotated[int, Whole(0, 10**9)]
+Some = Annotated[int, Whole(1, 10**6)]
+Few = Annotated[int, Whole(1, 100)]
+Chance = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+
+
+def _word(valid: tuple[str, ...], what: str) -> Any:
+    """A string out of `valid`; another is refused with the nearest valid one."""
+
+    def read(value: Any) -> Any:
+        if value not in valid:
+            raise ValueError(f"unknown {what} {value!r}: expected {', '.join(valid)}{did_you_mean(value, valid)}")
+        return value
+
+    return Annotated[str, BeforeValidator(refusing(read)), WithJsonSchema({"enum": list(valid)})]
+
+
+def _signed(value: Any) -> int:
+    if isinstance(value, str) and value.startswith("-"):
+        return -duration(value[1:])
+    if isinstance(value, int | float) and value < 0:
+        return -duration(-value)
+    return duration(value)
+
+
+Signed = Annotated[
+    int,
+    BeforeValidator(refusing(_signed)),
+    PlainSerializer(show, return_type=str),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["-2m", "90s"]}),
+]
+"""A Duration that may be negative: '-2m'."""
+
+
+def _spelt(model: type[Model]) -> BeforeValidator:
+    """Refuses keys that `model` does not have: the API keeps what it does not know, in a scenario that is a slip."""
+    names = [field.wire for field in declared(model)]
+
+    def read(value: Any) -> Any:
+        for key in value if isinstance(value, Mapping) else ():
+            if key not in names:
+                raise refusal(f"unknown key {key!r}: expected {', '.join(names)}{did_you_mean(key, names)}")
+        return value
+
+    return BeforeValidator(read)
+
+
+Requires = Annotated[RequiredCapability, _spelt(RequiredCapability)]
+Retry = Annotated[RetryPolicy, _spelt(RetryPolicy)]
+
+VERDICTS = ("GO", "NO-GO", "INCOMPLETE", "GATE-PASS", "GATE-FAIL", "GATE-ERROR")
+
+
+class Operators(Strict):
+    """The operator's processes. Without `leaderElection` all replicas act at once."""
+
+    replicas: Few = 1
+    leader_election: Flag = Field(default=False, alias="leaderElection")
+    audit: Flag = True
+    restart_delay: Duration = Field(default=10 * SECOND, alias="restartDelay")
+
+
+class AgentTimes(Strict):
+    """The node agents' intervals; the defaults are those of the real binary."""
+
+    heartbeat: Interval = 30 * SECOND
+    poll: Interval = 5 * SECOND
+    grace: Duration = 25 * SECOND
+    restart_delay: Duration = Field(default=30 * SECOND, alias="restartDelay")
+    probe: Duration = 0
+
+
+class NodeGroup(Strict):
+    """`count` equal machines named `<group>-<number>`. `twins`: agent processes per node name (an identity clash when > 1)."""
+
+    count: Some = 1
+    slots: Few = 1
+    accelerator: NodeAccelerator | None = None
+    ram_gb: Count = Field(default=0, alias="ramGB")
+    context_tokens: Count = Field(default=0, alias="contextTokens")
+    tokens_per_second: Count = Field(default=0, alias="tokensPerSecond")
+    models: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
+    roles: tuple[str, ...] = ("worker",)
+    twins: Few = 1
+
+
+class AgentProfile(Strict):
+    """An Agent object that tasks may refer to by name."""
+
+    requires: Requires | None = None
+    model: str = ""
+    max_concurrent_tasks: Some | None = Field(default=None, alias="maxConcurrentTasks")
+    job_mode: Flag = Field(default=False, alias="jobMode")
+
+
+class Behaviour(Strict):
+    """How the executor fares with a task: how long it takes and what comes of it.
+
+    `errors`, `hangs`, `nothing` are chances per attempt: the executor raises, never ends, or returns nothing at all.
+    """
+
+    duration: Distribution = distribution("10s")
+    verdicts: Weighted[str] = Weighted[str]({"GO": 1})
+    errors: Chance = 0.0
+    hangs: Chance = 0.0
+    nothing: Chance = 0.0
+
+    @field_validator("verdicts")
+    @classmethod
+    def _known_verdicts(cls, verdicts: Weighted[str]) -> Weighted[str]:
+        for word in verdicts.root:
+            if word not in VERDICTS:
+                near = did_you_mean(word, VERDICTS)
+                raise refusal(f"unknown verdict {word!r}: expected {', '.join(VERDICTS)}{near}")
+        return verdicts
+
+    @model_validator(mode="after")
+    def _at_most_certain(self) -> Behaviour:
+        if self.errors + self.hangs + self.nothing > 1:
+            raise refusal("expected errors + hangs + nothing to be at most 1")
+        return self
+
+
+class TaskClass(Strict):
+    """A kind of task in the mix; `weight` is its share. What it does not say, the scenario's `executor` says."""
+
+    weight: Annotated[int, Whole(0, 10**6)] = 1
+    kind: TaskKind = TaskKind.FREEFORM
+    requires: Requires | None = None
+    agent: str = ""
+    priority: Int32 = 0
+    timeout: Duration = 0
+    retry: Retry | None = None
+    executor: Behaviour | None = None
+
+
+class Workload(Strict):
+    """`count` tasks named `<name>-<number>`. `ttl`: finished tasks are deleted after this long (0: kept)."""
+
+    count: Count
+    name: str = "task"
+    namespace: str = "default"
+    arrivals: Arrivals = Batch()
+    shape: Shape = Independent()
+    mix: dict[str, TaskClass] = {"any": TaskClass()}
+    ttl: Duration = 0
+
+    @field_validator("mix")
+    @classmethod
+    def _some_weight(cls, mix: dict[str, TaskClass]) -> dict[str, TaskClass]:
+        if not any(each.weight for each in mix.values()):
+            raise refusal("expected at least one class with a weight above 0")
+        return mix
+
+
+class TaskSeed(Strict):
+    """One task written out: its spec as in a manifest, and when it is created."""
+
+    spec: dict[str, Any]
+    at: Duration = 0
+    namespace: str = "default"
+    executor: Behaviour | None = None
+
+
+class Network(Strict):
+    """One-way delays between every host and the API server; few distinct values find more races than a smooth spread."""
+
+    latency: Distribution = distribution({"choices": ["1ms", "1ms", "9ms"]})
+    watch: Distribution = distribution({"choices": ["1ms", "1ms", "9ms"]})
+    loss: Chance = 0.0
+
+
+class ApiService(Strict):
+    """`replicas` API servers over one store. `lag` is how far their watch caches trail, one value for each or one for all;
+    with `staleLists` lists are answered from those caches."""
+
+    replicas: Few = 1
+    lag: tuple[Duration, ...] = ()
+    stale_lists: Flag = Field(default=False, alias="staleLists")
+    history: Some = 20_000
+
+
+FAULTS = (
+    "crash",
+    "freeze",
+    "partition",
+    "drain",
+    "slow",
+    "loss",
+    "watch-lag",
+    "skew",
+    "api-outage",
+    "replica-lag",
+    "compact",
+    "delete-task",
+    "delete-node",
+)
+DELAYING = frozenset({"slow", "watch-lag", "replica-lag", "skew"})
+HOSTLESS = frozenset({"api-outage", "compact"})
+
+
+class Fault(Strict):
+    """Something goes wrong `at` a time and is mended after `for` (never, if 0); repeated `every` so long, `times` times.
+
+    `host` names a host, or several with '*': operator-0, gpu-3, gpu-*; for the delete faults an object. `by` is the delay
+    (slow, watch-lag, replica-lag) or the error of the clock (skew); `rate` the share of messages lost (loss).
+    """
+
+    at: Duration
+    fault: _word(FAULTS, "fault")  # type: ignore[valid-type]
+    host: str = ""
+    for_: Duration = Field(default=0, alias="for")
+    every: Duration = 0
+    times: Annotated[int, Whole(1, 100_000)] = 1
+    direction: Literal["both", "out", "in"] = "both"
+    by: Signed = 0
+    rate: Chance = 0.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Fault:
+        if not self.host and self.fault not in HOSTLESS:
+            raise refusal(f"fault {self.fault} needs a host (or object) to strike: host: NAME")
+        if self.times > 1 and not self.every:
+            raise refusal("times without every: say how far apart, e.g. every: 2m")
+        if not self.by and self.fault in DELAYING:
+            raise refusal(f"fault {self.fault} does nothing without by: say how much, e.g. by: 2s")
+        if not self.rate and self.fault == "loss":
+            raise refusal("fault loss does nothing without rate: say which share, e.g. rate: 0.1")
+        if self.by < 0 and self.fault != "skew":
+            raise refusal(f"fault {self.fault} cannot have a negative delay")
+        return self
+
+
+class Scenario(Strict):
+    """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
+
+    `allowCycles` and `allowMissing` admit tasks that wait for each other, or name tasks and agents that do not exist.
+    """
+
+    name: str = ""
+    story: str = ""
+    seed: Annotated[int, Whole(0, 2**63 - 1)] = 0
+    until: Interval = 3600 * SECOND
+    linger: Duration = 0
+    policy: _word(POLICIES, "policy") = "first-fit"  # type: ignore[valid-type]
+    operators: Operators = Operators()
+    agent: AgentTimes = AgentTimes()
+    fleet: dict[str, NodeGroup]
+    agents: dict[str, AgentProfile] = {}
+    workload: Workload | None = None
+    tasks: dict[str, TaskSeed] = {}
+    executor: Behaviour = Behaviour()
+    network: Network = Network()
+    apiserver: ApiService = ApiService()
+    faults: tuple[Fault, ...] = ()
+    mutations: tuple[str, ...] = ()
+    expect: dict[str, Any] = {}
+    allow_cycles: Flag = Field(default=False, alias="allowCycles")
+    allow_missing: Flag = Field(default=False, alias="allowMissing")
+
+    @field_validator("fleet")
+    @classmethod
+    def _some_node(cls, fleet: dict[str, NodeGroup]) -> dict[str, NodeGroup]:
+        if not fleet:
+            raise refusal("expected at least one group of nodes, e.g. fleet: {cpu: {count: 3}}")
+        return fleet
+
+    @field_validator("mutations")
+    @classmethod
+    def _known_mutations(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from sim.mutations import MUTATIONS
+
+        for name in names:
+            if name not in MUTATIONS:
+                near = did_you_mean(name, MUTATIONS)
+                raise refusal(f"unknown mutation {name!r}: expected {', '.join(sorted(MUTATIONS))}{near}")
+        return names

@@ -1,0 +1,116 @@
+"""What a run measured, from the committed writes alone: waits, makespan, utilisation, counts."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from foreman.api import ANNOTATION_AUDITED, IN_FLIGHT, TERMINAL, AgenticTask, Phase
+from sim.apiserver import Change
+
+_HELD = (Phase.RUNNING, Phase.VERIFYING)
+
+
+class Stats:
+    """Observes commits. Times in microseconds. `audit`: whether a task is only done with once its record is kept."""
+
+    def __init__(self, now: Callable[[], int], audit: bool) -> None:
+        self.now = now
+        self.audit = audit
+        self.created = 0
+        self.deleted = 0
+        self.settled = 0
+        self.attempts = 0
+        self.writes = 0
+        self.phases: Counter[str] = Counter()
+        self.verdicts: Counter[str] = Counter()
+        self.waits = array("q")
+        self.busy = 0
+        self.first_created: int | None = None
+        self.last_ended = 0
+        self.on_settled: Callable[[AgenticTask], None] = lambda task: None
+        self._waiting: dict[str, int] = {}
+        self._claimed: dict[str, int] = {}
+
+    def committed(self, change: Change) -> None:
+        self.writes += 1
+        if change.kind != "AgenticTask":
+            return
+        old, new = change.old, change.new
+        if old is None:
+            self._created(change.key)
+        elif new is None:
+            self._deleted(change.key, old)
+        elif old.status is not new.status:
+            if old.status.phase is not new.status.phase:
+                self._moved(change.key, old.status, new.status)
+                if not self.audit and new.status.phase in TERMINAL:
+                    self._settle(new)
+        elif self.audit and new.status.phase in TERMINAL and not _audited(old) and _audited(new):
+            self._settle(new)
+
+    def _created(self, key: str) -> None:
+        self.created += 1
+        self.phases[""] += 1
+        now = self.now()
+        self._waiting[key] = now
+        if self.first_created is None:
+            self.first_created = now
+
+    def _moved(self, key: str, before: Any, after: Any) -> None:
+        phase = after.phase
+        self.phases[before.phase or ""] -= 1
+        self.phases[phase] += 1
+        now = self.now()
+        if before.phase in _HELD and phase not in _HELD:
+            self.busy += now - self._claimed.pop(key, now)
+        if phase is Phase.SCHEDULED:
+            self.attempts += 1
+        elif phase is Phase.RUNNING:
+            self._claimed[key] = now
+            since = self._waiting.pop(key, None)
+            if since is not None:
+                self.waits.append(now - since)
+        elif phase in TERMINAL:
+            self.verdicts[after.verdict or ""] += 1
+            self.last_ended = now
+            self._waiting.pop(key, None)
+
+    def _deleted(self, key: str, old: AgenticTask) -> None:
+        phase = old.status.phase
+        if phase in TERMINAL:
+            return
+        self.deleted += 1
+        self.phases[phase or ""] -= 1
+        self._waiting.pop(key, None)
+        if phase in IN_FLIGHT:
+            now = self.now()
+            self.busy += now - self._claimed.pop(key, now)
+        self.on_settled(old)
+
+    def _settle(self, task: AgenticTask) -> None:
+        self.settled += 1
+        self.on_settled(task)
+
+    def wait_percentiles(self) -> dict[str, float]:
+        """Seconds from creation to the first claim: median, 95th percentile (nearest rank), maximum."""
+        waits = sorted(self.waits)
+        if not waits:
+            return {"p50": 0.0, "p95": 0.0, "max": 0.0}
+        count = len(waits)
+        ranks = {"p50": (count * 50 + 99) // 100, "p95": (count * 95 + 99) // 100, "max": count}
+        return {name: waits[rank - 1] / 1e6 for name, rank in ranks.items()}
+
+    def makespan(self) -> int:
+        """From the first creation to the last end, 0 when nothing has ended."""
+        return max(self.last_ended - (self.first_created or 0), 0) if self.last_ended else 0
+
+    def busy_until(self, now: int) -> int:
+        """Slot-microseconds spent Running, unfinished claims included."""
+        return self.busy + sum(now - since for since in self._claimed.values())
+
+
+def _audited(task: AgenticTask) -> bool:
+    return task.metadata.annotations.get(ANNOTATION_AUDITED) == "true"

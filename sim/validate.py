@@ -1,0 +1,100 @@
+"""What makes no sense in a scenario although every value is of the right kind: bad specs, names, clashes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from foreman.api import AgenticTask, InvalidObject, Model, TaskSpec, parse
+from foreman.api.fields import declared
+from sim.kinds import did_you_mean
+from sim.memory import too_large
+from sim.names import is_generated, is_label, node_names
+from sim.references import agents, cycles, dependencies, expectations, targets
+from sim.scenario import Scenario
+from sim.source import Path, Problem
+
+
+def problems(scenario: Scenario) -> list[Problem]:
+    """All that is wrong; when it is too large only that, for the other checks write out its nodes."""
+    found = too_large(scenario)
+    if found:
+        return found
+    specs: dict[str, TaskSpec] = {}
+    for name, seed in scenario.tasks.items():
+        try:
+            specs[name] = parse(AgenticTask, {"metadata": {"name": name}, "spec": seed.spec}).spec
+        except InvalidObject as error:
+            found += [(("tasks", name, *_steps(path)), message) for path, message in error.causes]
+        found += _unknown_fields(TaskSpec, seed.spec, ("tasks", name, "spec"))
+    for check in _CHECKS:
+        found += check(scenario)
+    for reference_check in _REFERENCE_CHECKS:
+        found += reference_check(scenario, specs)
+    return found
+
+
+def _steps(path: str) -> Path:
+    """'spec.dependsOn[0]' -> ('spec', 'dependsOn', 0)."""
+    return tuple(int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", path))
+
+
+def _unknown_fields(model: type[Model], data: Any, path: Path) -> Iterator[Problem]:
+    """The API keeps what it does not know; in a scenario that is a slip."""
+    if isinstance(data, list):
+        for number, each in enumerate(data):
+            yield from _unknown_fields(model, each, (*path, number))
+    if not isinstance(data, Mapping):
+        return
+    fields = {field.wire: field for field in declared(model)}
+    for key, value in data.items():
+        if key not in fields:
+            yield (*path, key), f"unknown field {key!r}: expected {', '.join(fields)}{did_you_mean(key, fields)}"
+        elif (inner := fields[key].holds) is not None:
+            yield from _unknown_fields(inner, value, (*path, key))
+
+
+def _work(scenario: Scenario) -> Iterator[Problem]:
+    if scenario.workload is None and not scenario.tasks:
+        yield (), "nothing to do: expected a workload, e.g. workload: {count: 10}, or tasks"
+    lags, replicas = len(scenario.apiserver.lag), scenario.apiserver.replicas
+    if lags not in (0, 1, replicas):
+        several = f" or {replicas}, one for each replica," if replicas > 1 else ""
+        yield ("apiserver", "lag"), f"expected 1 value{several} not {lags}"
+
+
+def _names(scenario: Scenario) -> Iterator[Problem]:
+    for path, name, longest in _named(scenario):
+        if not is_label(name):
+            yield path, f"{name!r} is not a name: expected a-z, 0-9 and '-', with no '-' at either end, at most 63"
+        elif not is_label(longest):
+            yield path, f"the name {longest!r} is too long: expected at most 63 characters"
+
+
+def _named(scenario: Scenario) -> Iterator[tuple[Path, str, str]]:
+    """(path, name, the longest name made from it)."""
+    for group, nodes in scenario.fleet.items():
+        yield ("fleet", group), group, node_names(group, nodes.count)[-1]
+    for agent in scenario.agents:
+        yield ("agents", agent), agent, agent
+    for name, seed in scenario.tasks.items():
+        yield ("tasks", name), name, name
+        yield ("tasks", name, "namespace"), seed.namespace, seed.namespace
+    if (workload := scenario.workload) is not None:
+        yield ("workload", "name"), workload.name, f"{workload.name}-{max(workload.count - 1, 0)}"
+        yield ("workload", "namespace"), workload.namespace, workload.namespace
+
+
+def _clashes(scenario: Scenario) -> Iterator[Problem]:
+    for group in scenario.fleet:
+        if group in ("operator", "apiserver"):
+            yield ("fleet", group), f"its nodes would be named like the hosts {group}-0 ...: choose another name"
+    workload = scenario.workload
+    for name, seed in scenario.tasks.items():
+        if workload and seed.namespace == workload.namespace and is_generated(workload, name):
+            yield ("tasks", name), f"the workload makes a task {name!r} too: choose another name"
+
+
+_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes)
+_REFERENCE_CHECKS = (dependencies, cycles, agents, targets, expectations)

@@ -1,0 +1,350 @@
+"""World: the composition root of a run. A scenario and a seed in; hosts, network, API server, checkers, statistics out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import simpy
+
+from foreman.agent.agent import Agent as NodeAgent
+from foreman.agent.agent import AgentOptions
+from foreman.agent.identity import instance_of
+from foreman.agent.registrar import Identity
+from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
+from foreman.cluster import AlreadyExists, ClusterError, NotFound
+from foreman.operator import Operator, OperatorOptions
+from sim.apiserver import ApiServer
+from sim.checkers import Checkers, Violation
+from sim.cluster import Endpoint, SimCluster
+from sim.draw import Stream
+from sim.executor import Plan, SimExecutor
+from sim.faults import Faults
+from sim.hold import Hold
+from sim.host import EPOCH, SECOND, Host, Process, Wake
+from sim.names import node_names
+from sim.mutations import Product, mutated
+from sim.network import Link
+from sim.scenario import NodeGroup, Scenario
+from sim.stats import Stats
+from sim.trace import Digest, Trace
+from sim.workload import Arrival, agent_objects, arrivals, namespaces, total
+
+CREATORS = 64
+STAGGER = 1 * SECOND
+TWIN_DELAY = 5 * SECOND
+COLLECT_DELAY = 1 * SECOND
+STEPS_PER_LOOK = 8192
+
+
+class World:
+    """One run. `seed` overrides the scenario's; `product` is what runs (default: with the scenario's mutations);
+    `check=False` leaves the invariants out; `trace` receives the event log."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int | None = None,
+        *,
+        product: Product | None = None,
+        check: bool = True,
+        trace: Trace | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.product = product or mutated(scenario.mutations)
+        self.trace = trace
+        self.env = simpy.Environment()
+        self.server = ApiServer(lambda: EPOCH + int(self.env.now) // SECOND, scenario.apiserver.history)
+        self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
+        self.hosts: dict[str, Host] = {}
+        self.links: dict[str, Link] = {}
+        self.roles: dict[str, str] = {"janitor": "user"}
+        self.operators: dict[str, Operator] = {}
+        self.agents: dict[str, NodeAgent] = {}
+        self.clients: dict[str, SimCluster] = {}
+        self.plans: dict[str, Plan] = {}
+        self.crashes: list[tuple[str, str, Exception]] = []
+        self.executions = {"started": 0, "completed": 0}
+        self.counted = {"landed": 0, "discarded": 0, "reconciles": 0, "relists": 0}
+        self.events = 0
+        self.wall_seconds = 0.0
+        self.interrupted = False
+        self.total = total(scenario)
+        self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
+        self._stopped = False
+        self._expiring: deque[tuple[int, AgenticTask]] = deque()
+        self._observe(check)
+        self._lags()
+        self._populate()
+        self.faults = Faults(self.env, scenario, self.hosts, self.links, self.endpoint, self._note)
+        self.faults.on_calm = self._maybe_finish
+
+    # composition
+
+    def _observe(self, check: bool) -> None:
+        scenario = self.scenario
+        self.digest = Digest(self.now)
+        self.stats = Stats(self.now, scenario.operators.audit)
+        self.stats.on_settled = self._settled
+        one_scheduler = scenario.operators.replicas == 1
+        self.checkers = Checkers(self.server, self.now, self._role_of, one_scheduler, self._violated)
+        if check:
+            self.server.observers.append(self.checkers.committed)
+        self.server.observers += [self.digest.committed, self.stats.committed]
+        self.server.observers.append(self._collect_later)
+        if self.trace is not None:
+            self.endpoint.tap = self.trace.request
+
+    def _lags(self) -> None:
+        lags = self.scenario.apiserver.lag
+        for number, replica in enumerate(self.endpoint.replicas):
+            if lags:
+                replica.lag = lags[min(number, len(lags) - 1)]
+
+    def _populate(self) -> None:
+        scenario = self.scenario
+        for number in range(scenario.operators.replicas):
+            self._host(f"operator-{number}", self._operator, scenario.operators.restart_delay, 0)
+        stagger = Stream(self.seed, "boot")
+        for group, nodes in scenario.fleet.items():
+            for name in node_names(group, nodes.count):
+                for twin in range(nodes.twins):
+                    host = name if twin == 0 else f"{name}.{twin}"
+                    delay = stagger.below(STAGGER) + twin * TWIN_DELAY
+                    self._host(host, self._agent_program(name, nodes), scenario.agent.restart_delay, delay)
+        self._host("user", self._user, SECOND, 0)
+
+    def _host(
+        self, name: str, program: Callable[[Process], Coroutine[Any, Any, None]], restart_delay: int, boot_at: int
+    ) -> None:
+        network = self.scenario.network
+        self.links[name] = Link(name, self.seed, network.latency, network.watch, network.loss)
+        host = self.hosts[name] = Host(self.env, name, program, restart_delay)
+        host.on_crash = self._crashed
+        self.env.schedule(Wake(lambda _: host.boot()), 1, boot_at)  # type: ignore[arg-type]
+
+    def client(self, process: Process, actor: str, role: str) -> Any:
+        """A client for `process` that signs its writes as `actor`."""
+        self.roles[actor] = role
+        cluster = SimCluster(self.endpoint, self.links[process.host.name], process, actor, role)
+        self.clients[process.host.name] = cluster
+        return self.product.wrap(cluster)
+
+    async def _operator(self, process: Process) -> None:
+        name = process.host.name
+        identity = f"{name}/{process.host.boots}"
+        options = OperatorOptions(
+            policy=self.scenario.policy,
+            leader_elect=self.scenario.operators.leader_election,
+            identity=identity,
+            audit=self.scenario.operators.audit,
+        )
+        draw = Stream(self.seed, f"policy/{identity}").below
+        cluster = self.client(process, identity, "operator")
+        operator = Operator(cluster, process, options, draw, self.product.operator)
+        self.operators[name] = operator
+        process.on_death.append(lambda: self._count_operator(operator))
+        await operator.run()
+
+    def _agent_program(self, node: str, group: NodeGroup) -> Callable[[Process], Coroutine[Any, Any, None]]:
+        capability = NodeCapability(
+            accelerator=group.accelerator,
+            total_ram_gb=group.ram_gb,
+            available_ram_gb=group.ram_gb,
+            installed_models=group.models,
+            max_context_tokens=group.context_tokens,
+            tokens_per_second=group.tokens_per_second,
+        )
+        spec = FleetNodeSpec(node_name=node, roles=group.roles, slots=group.slots)
+        times = self.scenario.agent
+        options = AgentOptions(
+            heartbeat=times.heartbeat / SECOND, poll=times.poll / SECOND, namespace=None, grace=times.grace / SECOND
+        )
+
+        async def program(process: Process) -> None:
+            host = process.host.name
+            instance = instance_of(host, str(process.host.boots))
+            luck = Stream(self.seed, f"executor/{instance}")
+            executor = SimExecutor(process, self.plans, luck, instance, self)
+            identity = Identity(node, instance, spec, group.labels)
+            cluster = self.client(process, instance, "agent")
+            agent = NodeAgent(cluster, process, identity, executor, lambda: capability, options, self.product.agent)
+            self.agents[host] = agent
+            process.on_death.append(lambda: self._agent_died(instance, agent))
+            await agent.run(process.stop)
+
+        return program
+
+    async def _user(self, process: Process) -> None:
+        """Creates the Agents, then the tasks as they arrive; an answer that is missing is asked for again."""
+        cluster = self.client(process, "user", "user")
+        for agent in agent_objects(self.scenario, namespaces(self.scenario)):
+            await _create(cluster, process, agent)
+        if self.total == 0:
+            self._maybe_finish()
+        queue = arrivals(self.scenario, self.seed)
+        for number in range(min(CREATORS, max(self.total, 1))):
+            process.spawn(self._create_tasks(cluster, process, queue), f"create-{number}")
+        await process.event().wait()
+
+    async def _create_tasks(self, cluster: Any, process: Process, queue: Any) -> None:
+        arrival: Arrival
+        for arrival in queue:
+            wait = arrival.at - self.now()
+            if wait > 0:
+                await process.sleep(wait / SECOND)
+            self.plans[arrival.task.key] = arrival.plan
+            await _create(cluster, process, arrival.task)
+
+    # what the run tells
+
+    def now(self) -> int:
+        return int(self.env.now)
+
+    def _role_of(self, actor: str) -> str:
+        return self.roles.get(actor, "user")
+
+    def execution_started(self, holder: str, execution: Any) -> None:
+        self.executions["started"] += 1
+        self.checkers.execution_started(holder, execution)
+        if self.trace is not None:
+            self.trace.execution_started(holder, execution)
+
+    def execution_ended(self, holder: str, execution: Any, completed: bool) -> None:
+        self.executions["completed"] += completed
+        self.checkers.execution_ended(holder, execution, completed)
+        if self.trace is not None:
+            self.trace.execution_ended(holder, execution, completed)
+
+    def _agent_died(self, instance: str, agent: NodeAgent) -> None:
+        self.checkers.process_died(instance)
+        self._count_agent(agent)
+
+    def _count_agent(self, agent: NodeAgent) -> None:
+        self.counted["landed"] += agent.watcher.landed
+        self.counted["discarded"] += agent.watcher.discarded
+        self.counted["relists"] += agent.watcher.tasks.relists
+        agent.watcher.landed = agent.watcher.discarded = agent.watcher.tasks.relists = 0
+
+    def _count_operator(self, operator: Operator) -> None:
+        controllers = operator.task_controller.controller, operator.node_controller.controller
+        self.counted["reconciles"] += sum(each.reconciles for each in controllers)
+        for each in controllers:
+            each.reconciles = 0
+
+    def _note(self, host: str, what: str) -> None:
+        if self.trace is not None:
+            self.trace.add(host, "fault", detail=what)
+
+    def _violated(self, violation: Violation) -> None:
+        if self.trace is not None:
+            self.trace.add("checker", "violation", key=violation.task, detail=f"{violation.invariant}: {violation.message}")
+
+    def _crashed(self, host: Host, task: str, error: Exception) -> None:
+        self.crashes.append((host.name, task, error))
+        self._stopped = True
+
+    # the end of tasks, and of the run
+
+    def _settled(self, task: AgenticTask) -> None:
+        self.plans.pop(task.key, None)
+        ttl = self.scenario.workload.ttl if self.scenario.workload else 0
+        if ttl:
+            if not self._expiring:
+                self._after(ttl, self._delete_expired)
+            self._expiring.append((self.now() + ttl, task))
+        self._maybe_finish()
+
+    def _delete_expired(self) -> None:
+        """Finished tasks and their records go, as a TTL controller would have it."""
+        while self._expiring and self._expiring[0][0] <= self.now():
+            _, task = self._expiring.popleft()
+            self._delete("ConfigMap", f"{task.metadata.namespace}/foreman-audit-{task.metadata.name}")
+            self._delete("AgenticTask", task.key)
+        if self._expiring:
+            self._after(max(self._expiring[0][0] - self.now(), SECOND), self._delete_expired)
+
+    def _delete(self, kind: str, key: str) -> None:
+        obj = self.server.tables[kind].get(key)
+        if obj is not None:
+            self.server.delete("janitor", obj)
+
+    def _collect_later(self, change: Any) -> None:
+        if change.new is None and self.server.dependents(change.old.metadata.uid):
+            self._after(COLLECT_DELAY, self._collect)
+
+    def _collect(self) -> None:
+        for orphan in list(self.server.orphans()):
+            try:
+                self.server.delete("janitor", orphan)
+            except NotFound:
+                continue
+
+    def _after(self, us: int, fn: Callable[[], None]) -> None:
+        self.env.schedule(Wake(lambda _: fn()), 1, us)  # type: ignore[arg-type]
+
+    def done(self) -> bool:
+        return self.stats.settled + self.stats.deleted >= self.total and self.faults.pending == 0
+
+    def _maybe_finish(self) -> None:
+        if self.done():
+            self._after(self.scenario.linger, self._finish)
+
+    def _finish(self) -> None:
+        self._stopped = self._stopped or self.done()
+
+    def hold(self, **match: Any) -> Hold:
+        """Hold back the matching requests at the API server's door until released: see Hold."""
+        return Hold(self.endpoint, **match)
+
+    def run(self, until: int | None = None, progress: Callable[[World], None] | None = None) -> World:
+        """Run to the end, or to virtual microsecond `until`. ^C ends the run early and leaves it consistent."""
+        limit = self.scenario.until if until is None else until
+        self.env.schedule(Wake(lambda _: self._stop()), 0, max(limit - self.now(), 0))  # type: ignore[arg-type]
+        started = time.perf_counter()
+        step = self.env.step
+        steps = 0
+        try:
+            while not self._stopped:
+                for _ in range(STEPS_PER_LOOK):
+                    step()
+                    steps += 1
+                    if self._stopped:
+                        break
+                if progress is not None:
+                    progress(self)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.events += steps
+        self.wall_seconds += time.perf_counter() - started
+        self._close()
+        return self
+
+    def advance(self, until: int) -> None:
+        """Run up to virtual microsecond `until`, for tests that act in between; judges nothing."""
+        self.env.run(until=until)
+
+    def _stop(self) -> None:
+        self._stopped = True
+
+    def _close(self) -> None:
+        for agent in self.agents.values():
+            self._count_agent(agent)
+        for operator in self.operators.values():
+            self._count_operator(operator)
+        if not self.interrupted:
+            self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
+
+
+async def _create(cluster: Any, process: Process, obj: Any) -> None:
+    while True:
+        try:
+            await cluster.create(obj)
+            return
+        except AlreadyExists:
+            return
+        except ClusterError:
+            await process.sleep(1)
