@@ -6,10 +6,11 @@ nothing; who dies in between leaves a task without mark, and the next one overwr
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
+
+from pydantic_core import to_json
 
 from foreman.api import ANNOTATION_AUDITED, AgenticTask, ConfigMap, Result
 from foreman.api.result import BadEnvelope
@@ -36,10 +37,11 @@ class OutcomeLabels(NamedTuple):
 def outcome_labels(task: AgenticTask) -> OutcomeLabels:
     """How the task counts. An envelope that cannot be read yields no made-up values."""
     outcome = ""
-    if task.status.result is not None:
+    result = task.status.result or {}
+    extra = result.get("extra")
+    if isinstance(extra, dict) and "outcome" in extra:
         try:
-            extra = Result.parse(task.status.result).extra
-            outcome = str(extra.get("outcome", ""))
+            outcome = str(Result.parse(result).extra["outcome"])
         except BadEnvelope:
             outcome = ""
     agent = task.spec.agent_ref.name if task.spec.agent_ref is not None else ""
@@ -101,8 +103,7 @@ class Auditor:
             namespace=task.metadata.namespace,
             labels={LABEL_AUDIT: "true", LABEL_AUDIT_TASK: name},
         )
-        text = json.dumps(build_record(task), sort_keys=True, separators=(",", ":"))
-        return _RECORD.evolve(metadata=meta, data={"audit.json": text})
+        return _RECORD.evolve(metadata=meta, data={"audit.json": to_json(build_record(task)).decode()})
 
     async def sweep_for_ever(self) -> None:
         """Every hour delete the records older than the retention."""

@@ -124,14 +124,17 @@ class Cache(Generic[R]):
             self._apply(event)
 
     def _apply(self, event: Event) -> None:
-        self.position = max(self.position, int(event.version))
+        version = int(event.version)
+        if version <= self.position:
+            return  # Shown before: after a deletion it would raise the dead.
+        self.position = version
         if event.object is None:
             return
         obj = cast(R, event.object)
         if event.type != "DELETED":
             self._put(obj)
         else:
-            self._drop(obj.key, int(event.version))
+            self._drop(obj.key, version)
 
     def _replace(self, listing: Listing) -> None:
         self.relists += 1

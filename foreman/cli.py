@@ -38,6 +38,9 @@ def _scenario_names(incomplete: str) -> list[str]:
     return sorted(name for name in shipped() if name.startswith(incomplete))
 
 
+PIPE_WIDTH = 200
+"""Columns of a table that no terminal limits."""
+
 File = Annotated[
     str,
     typer.Argument(
@@ -159,7 +162,10 @@ def sim_story(
         for row in rows:
             typer.echo(json.dumps(row))
     else:
-        Console().print(table(rows))
+        console = Console()
+        if not console.is_terminal:
+            console.width = PIPE_WIDTH
+        console.print(table(rows))
 
 
 @sim_app.command("schema")

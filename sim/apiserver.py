@@ -12,12 +12,12 @@ Objects are frozen models and are shared, never copied: what `get` returns is wh
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from foreman.api import KINDS, AgenticTask
 from foreman.api.errors import InvalidObject
-from foreman.api.meta import OwnerReference, Resource
+from foreman.api.meta import ObjectMeta, OwnerReference, Resource
 from foreman.api.patch import merge
 from foreman.cluster import AlreadyExists, Conflict, Event, Expired, Invalid, Listing, NotFound, Selector
 
@@ -38,13 +38,18 @@ class Change(NamedTuple):
     fields: Mapping[str, Any]
 
 
+Address = tuple[str, str]
+"""(kind, key) of an object."""
 Sink = Callable[[Event], None]
 
 
 class Stream:
-    """A watch as the server sees it: a selection and where to send its events."""
+    """A watch as the server sees it: a selection and where to send its events.
 
-    __slots__ = ("closed", "fields", "kind", "labels", "namespace", "send")
+    `indexed`: the index the server finds it by (kind, and node for tasks) is all there is to its selection.
+    """
+
+    __slots__ = ("closed", "fields", "indexed", "kind", "labels", "namespace", "send")
 
     def __init__(
         self, kind: str, send: Sink, namespace: str | None, labels: Selector | None, fields: Selector | None
@@ -55,6 +60,8 @@ class Stream:
         self.labels = labels
         self.fields = fields
         self.closed = False
+        by_index = not fields or (kind == "AgenticTask" and list(fields) == [FIELD])
+        self.indexed = by_index and not labels and namespace is None
 
     def selects(self, obj: Resource | None) -> bool:
         if obj is None:
@@ -77,7 +84,19 @@ def event_for(change: Change, before: bool, after: bool) -> Event | None:
     version = str(change.version)
     if after:
         return Event("MODIFIED" if before else "ADDED", change.new, version)
-    return Event("DELETED", change.new or change.old, version) if before else None
+    return Event("DELETED", _at(change.old, version), version) if before else None
+
+
+def _at(obj: Any, version: str) -> Any:
+    """`obj` as a DELETED event shows it: its last state that was selected, at the version of what ended that."""
+    return obj.evolve(metadata=obj.metadata.evolve(resource_version=version))
+
+
+def check_selector(kind: str, fields: Selector | None) -> None:
+    """Raises Invalid for a field that `kind` cannot be selected by, whether or not there are objects."""
+    for path in fields or ():
+        if path not in _SELECTABLE[kind]:
+            raise Invalid(f"field label not supported: {path}")
 
 
 def field_value(obj: Resource, path: str) -> str:
@@ -107,7 +126,7 @@ class ApiServer:
         self._by_node: defaultdict[str, dict[str, AgenticTask]] = defaultdict(dict)
         self._streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
         self._node_streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
-        self._owned: defaultdict[str, dict[tuple[str, str], None]] = defaultdict(dict)
+        self._owned: defaultdict[str, dict[Address, None]] = defaultdict(dict)
         self._uids = 0
 
     # reads
@@ -118,14 +137,18 @@ class ApiServer:
     def list(
         self, actor: str, kind: str, namespace: str | None, labels: Selector | None, fields: Selector | None
     ) -> Listing:
+        table = self._table(kind)
+        check_selector(kind, fields)
         stream = Stream(kind, _nowhere, namespace, labels, fields)
         node = (fields or {}).get(FIELD)
-        table = self._by_node.get(node, {}) if node else self._table(kind)
+        if node:
+            table = self._by_node.get(node, {})
         items = tuple(table[key] for key in sorted(table) if stream.selects(table[key]))
         return Listing(items, str(self.version))
 
     def listing_at(self, version: int, listing: Listing, stream: Stream) -> Listing:
         """`listing` as it was at an older `version`: what a lagging replica would answer."""
+        version = max(version, self.compacted)
         objects = {obj.key: obj for obj in listing.items}
         for change in reversed(self.log):
             if change.version <= version:
@@ -142,6 +165,7 @@ class ApiServer:
         if start < self.compacted:
             raise Expired(f"too old resource version: {start} ({self.compacted})")
         self._table(stream.kind)
+        check_selector(stream.kind, stream.fields)
         missed = self._since(start)
         for change in missed:
             if change.kind == stream.kind:
@@ -149,8 +173,8 @@ class ApiServer:
         self._streams_of(stream)[stream] = None
         return stream
 
-    def _since(self, version: int) -> list[Change]:
-        recent: list[Change] = []
+    def _since(self, version: int) -> Sequence[Change]:
+        recent = []
         for change in reversed(self.log):
             if change.version <= version:
                 break
@@ -182,6 +206,8 @@ class ApiServer:
             resource_version=str(self.version + 1),
             generation=1,
             creation_timestamp=self.wall(),
+            deletion_timestamp=None,
+            deletion_grace_period_seconds=None,
         )
         blank = _BLANK_STATUS.get(obj.kind)
         new = obj.evolve(metadata=meta, status=blank) if blank is not None else obj.evolve(metadata=meta)
@@ -190,25 +216,26 @@ class ApiServer:
 
     def patch(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
         old = self._find(obj.kind, obj.key, if_version)
-        unsettable = {"resource_version", "uid", "generation", "creation_timestamp", "deletion_timestamp"}
         wanted = {key: value for key, value in changes.items() if key != "status"}
         if "metadata" in wanted:
-            wanted["metadata"] = {k: v for k, v in wanted["metadata"].items() if k not in unsettable}
+            wanted["metadata"] = {k: v for k, v in wanted["metadata"].items() if k not in _SERVER_OWNED}
         merged = self._merged(old, old, wanted)
         if merged is old:
             return old
+        if merged.metadata is not old.metadata:
+            _check_metadata(old, merged.metadata)
         generation = old.metadata.generation + (getattr(merged, "spec", None) is not getattr(old, "spec", None))
         return self._store("patch", actor, old, merged, changes, generation)
 
     def patch_status(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
-        old = self._find(obj.kind, obj.key, if_version)
+        key = obj.key
+        old = self._find(obj.kind, key, if_version)
         status = self._merged(old, old.status, changes)
         if status is old.status:
             return old
-        version = self.version + 1
-        meta = old.metadata.evolve(resource_version=str(version))
+        meta = old.metadata.evolve(resource_version=str(self.version + 1))
         new = old.evolve(metadata=meta, status=status)
-        self._commit("patch_status", actor, old.key, old, new, changes)
+        self._commit("patch_status", actor, key, old, new, changes)
         return new
 
     def delete(self, actor: str, obj: Any, if_version: str | None = None, if_uid: str | None = None) -> None:
@@ -218,7 +245,8 @@ class ApiServer:
         if not old.metadata.finalizers:
             self._remove(actor, old)
         elif old.metadata.deletion_timestamp is None:
-            marked = old.evolve(metadata=old.metadata.evolve(deletion_timestamp=self.wall()))
+            meta = old.metadata.evolve(deletion_timestamp=self.wall(), deletion_grace_period_seconds=0)
+            marked = old.evolve(metadata=meta)
             self._store("delete", actor, old, marked, {}, old.metadata.generation + 1)
 
     def compact(self) -> None:
@@ -226,16 +254,14 @@ class ApiServer:
         self.compacted = self.version
         self.log.clear()
 
-    def orphans(self) -> Iterable[Resource]:
-        """Objects all of whose owners are gone, or are in another namespace: what the garbage collector deletes."""
-        for table in self.tables.values():
-            for obj in list(table.values()):
-                owners = obj.metadata.owner_references
-                if owners and not any(self._lives(owner, obj.metadata.namespace) for owner in owners):
-                    yield obj
+    def orphaned(self, obj: Resource) -> bool:
+        """Whether all its owners are gone, or are in another namespace: what the garbage collector deletes."""
+        owners = obj.metadata.owner_references
+        return bool(owners) and not any(self._lives(owner, obj.metadata.namespace) for owner in owners)
 
-    def dependents(self, uid: str) -> bool:
-        return bool(self._owned.get(uid))
+    def dependents(self, uid: str) -> Sequence[Address]:
+        """What named the object with that uid as an owner when it was created."""
+        return tuple(self._owned.get(uid, ()))
 
     def _lives(self, owner: OwnerReference, namespace: str | None) -> bool:
         kind = KINDS.get(owner.kind)
@@ -267,7 +293,8 @@ class ApiServer:
         try:
             return merge(part, changes)
         except InvalidObject as error:
-            raise Invalid(f'{obj.kind} "{obj.metadata.name}" is invalid: {error}') from error
+            causes = error.causes if part is obj else error.under("status")
+            raise Invalid(str(InvalidObject(causes, obj.kind, obj.metadata.name))) from error
 
     def _store(
         self, verb: str, actor: str, old: Any, merged: Any, fields: Mapping[str, Any], generation: int
@@ -275,7 +302,7 @@ class ApiServer:
         meta = merged.metadata.evolve(resource_version=str(self.version + 1), generation=generation)
         new = merged.evolve(metadata=meta)
         if meta.deletion_timestamp is not None and not meta.finalizers:
-            self._remove(actor, new)
+            self._remove(actor, old)
         else:
             self._commit(verb, actor, new.key, old, new, fields)
         return new
@@ -289,7 +316,6 @@ class ApiServer:
         table = self.tables[kind]
         if new is None:
             del table[key]
-            old = old.evolve(metadata=old.metadata.evolve(resource_version=str(version)))
         else:
             table[key] = new
         change = Change(version, verb, actor, kind, key, old, new, fields)
@@ -301,10 +327,21 @@ class ApiServer:
             self._track_owners(change)
         for observer in self.observers:
             observer(change)
-        for stream in tuple(self._streams[kind]):
-            stream.offer(change)
+        self._tell(self._streams[kind], change, old is not None, new is not None)
         if kind == "AgenticTask":
             self._dispatch_by_node(change, old, new)
+
+    @staticmethod
+    def _tell(streams: dict[Stream, None], change: Change, before: bool, after: bool) -> None:
+        """Offer the change to streams whose index selected the object `before` and/or selects it `after`."""
+        if not streams:
+            return
+        event = event_for(change, before, after)
+        for stream in tuple(streams):
+            if not stream.indexed:
+                stream.offer(change)
+            elif event is not None:
+                stream.send(event)
 
     def _dispatch_by_node(self, change: Change, old: AgenticTask | None, new: AgenticTask | None) -> None:
         """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
@@ -314,10 +351,11 @@ class ApiServer:
             self._by_node[before].pop(change.key, None)
         if after and new is not None:
             self._by_node[after][change.key] = new
-        for node in (before, after) if before != after else (after,):
-            if node and node in self._node_streams:
-                for stream in tuple(self._node_streams[node]):
-                    stream.offer(change)
+        watched = self._node_streams
+        if before in watched:
+            self._tell(watched[before], change, True, before == after and new is not None)
+        if after != before and after in watched:
+            self._tell(watched[after], change, False, True)
 
     def _streams_of(self, stream: Stream) -> dict[Stream, None]:
         node = (stream.fields or {}).get(FIELD)
@@ -332,9 +370,36 @@ class ApiServer:
                 self._owned[owner.uid].pop((change.kind, change.key), None)
 
 
+def _check_metadata(old: Resource, meta: ObjectMeta) -> None:
+    """What an update may not do to metadata. Raises Invalid."""
+    before = old.metadata
+    if (meta.name, meta.namespace) != (before.name, before.namespace):
+        raise Invalid(f'{old.kind} "{before.name}" is invalid: metadata.name: Invalid value: field is immutable')
+    if before.deletion_timestamp is not None and not set(meta.finalizers) <= set(before.finalizers):
+        why = "no new finalizers can be added if the object is being deleted"
+        raise Invalid(f'{old.kind} "{before.name}" is invalid: metadata.finalizers: Forbidden: {why}')
+
+
 def _nowhere(event: Event) -> None:
     raise AssertionError("a list has no stream")
 
+
+_SERVER_OWNED = frozenset(
+    {
+        "resource_version",
+        "uid",
+        "generation",
+        "creation_timestamp",
+        "deletion_timestamp",
+        "deletion_grace_period_seconds",
+    }
+)
+
+_SELECTABLE = {
+    kind: {"metadata.name", *(path.removeprefix(".") for path in cls.SELECTABLE)}
+    | ({"metadata.namespace"} if cls.NAMESPACED else set())
+    for kind, cls in KINDS.items()
+}
 
 # As with any CRD that has a status subresource, what a create says about the status is dropped.
 _BLANK_STATUS = {

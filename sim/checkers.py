@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from foreman.api import (
     CONDITION_DEP_WAIT_STARTED,
     CONDITION_SCHEDULED,
+    HEARTBEAT_TIMEOUT_SECONDS,
     IN_FLIGHT,
     TERMINAL,
     Agent,
@@ -42,6 +43,7 @@ SAFETY = {
     "capacity": "the RAM demanded by a node's tasks never exceeds what it has",
     "capability": "a task is only assigned to a node that satisfies its requirement",
     "agent-limit": "an Agent never has more tasks in flight than its maxConcurrentTasks",
+    "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
     "write-storm": "no object is written more often than its changes explain",
 }
 LIVENESS = {
@@ -86,6 +88,8 @@ class Checkers:
         self.live: dict[tuple[str, int], dict[str, None]] = {}
         self._completed: set[tuple[str, int, str]] = set()
         self._running: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._holders: dict[str, str] = {}
+        self._beats: dict[str, int] = {}
         self._nodes: dict[str, Node] = {}
         self._node_was: dict[str, tuple[int, Node]] = {}
         self._in_flight: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -136,6 +140,8 @@ class Checkers:
             self._writes.pop(change.key, None)
             return
         before, after = old.status, new.status
+        if before.phase in TERMINAL:
+            self.checks["terminal-absorbs"] += 1
         if before is after:
             return
         self.checks["field-owner"] += 1
@@ -157,7 +163,6 @@ class Checkers:
         touched = [name for name in change.fields if getattr(before, name, None) != getattr(after, name, None)]
         wrong_still = task_violation(self.role_of(change.actor), before.phase, after.phase, touched)
         if before.phase in TERMINAL:
-            self.checks["terminal-absorbs"] += 1
             self._fail("terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}")
         elif wrong_still is not None:
             self._fail("field-owner", change.key, f"{change.actor}: {wrong_still}")
@@ -187,7 +192,7 @@ class Checkers:
                 self._assigned(change, new)
             case Phase.RUNNING:
                 self._claimed(change, new)
-            case Phase.PENDING:
+            case Phase.PENDING if before.phase is not None:
                 self._released(change, old, new)
             case Phase.SUCCEEDED | Phase.FAILED:
                 self._ended(change, old, new)
@@ -219,6 +224,9 @@ class Checkers:
 
     def _claimed(self, change: Change, task: AgenticTask) -> None:
         name = task.status.assigned_node
+        self.checks["one-holder"] += 1
+        if self._holders.setdefault(change.key, change.actor) != change.actor:
+            self._fail("one-holder", change.key, f"{change.actor} claimed what {self._holders[change.key]} still holds")
         want = self._want(task)
         node = self._nodes.get(name)
         if not want.slot or node is None:
@@ -237,12 +245,22 @@ class Checkers:
     def _released(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
         self.checks["attempts-bounded"] += 1
         status = new.status
+        if self.role_of(change.actor) == "operator":
+            self._expired(change, old)
         if sum(status.strikes.values()) >= STRIKE_LIMIT:
             self._fail("attempts-bounded", change.key, f"released after {sum(status.strikes.values())} strikes")
         if status.failures >= new.spec.retry_policy.max_attempts:
             self._fail("attempts-bounded", change.key, f"{status.failures} failures and still tried again")
         if status.handbacks > HANDBACK_LIMIT:
             self._fail("attempts-bounded", change.key, f"handed back {status.handbacks} times")
+
+    def _expired(self, change: Change, old: AgenticTask) -> None:
+        self.checks["earned-expiry"] += 1
+        node = old.status.assigned_node
+        silent = self.now() - self._beats.get(node, 0)
+        if old.status.phase is not Phase.SCHEDULED and silent < HEARTBEAT_TIMEOUT_SECONDS * 1_000_000:
+            last = f"{node}, whose last heartbeat came {silent / 1e6:.1f}s ago"
+            self._fail("earned-expiry", change.key, f"{change.actor} took it back from {last}")
 
     def _ended(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
         if self.role_of(change.actor) != "agent":
@@ -261,6 +279,7 @@ class Checkers:
 
     def _left(self, key: str, task: AgenticTask) -> None:
         """The task holds no node any more."""
+        self._holders.pop(key, None)
         running = self._running.get(task.status.assigned_node)
         if running is not None:
             running.pop(key, None)
@@ -269,6 +288,7 @@ class Checkers:
             self._in_flight[f"{task.metadata.namespace}/{agent.name}"].pop(key, None)
 
     def _storm(self, key: str) -> None:
+        self.checks["write-storm"] += 1
         minute = self.now() // 60_000_000
         at, count = self._writes.get(key, (minute, 0))
         count = count + 1 if at == minute else 1
@@ -292,6 +312,8 @@ class Checkers:
             return
         self.checks["field-owner"] += 1
         before, after = old.status, new.status
+        if before.last_heartbeat_time != after.last_heartbeat_time:
+            self._beats[change.key] = self.now()
         wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
         if wrong is not None:
             self._fail("field-owner", change.key, f"{change.actor}: {wrong}")
@@ -310,9 +332,13 @@ class Checkers:
 
     # the end
 
-    def liveness(self, wall: int, faults_over_for: int) -> None:
-        """Judge the final state. `faults_over_for`: microseconds since the last fault was mended."""
-        if faults_over_for < SETTLE:
+    def liveness(self, wall: int, calm_for: int) -> None:
+        """Judge the final state. `calm_for`: microseconds since the last fault was mended, or since the start without any.
+
+        Too soon after a fault nothing is judged, unless every task has ended.
+        """
+        tasks = self.server.tables["AgenticTask"].values()
+        if calm_for < SETTLE and any(task.status.phase not in TERMINAL for task in tasks):
             return
         for key, task in sorted(self.server.tables["AgenticTask"].items()):
             self.checks["eventually-stable"] += 1

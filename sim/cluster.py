@@ -8,14 +8,13 @@ A test or a fault may intercept a request at the server's door: hold it, drop it
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Literal
-
-import simpy
 
 from foreman.cluster import ClusterError, Event, Expired, Forbidden, Listing, Selector, Unavailable
 from sim.apiserver import ApiServer, Stream
-from sim.host import SECOND, Process, Wake
+from sim.clock import Clock
+from sim.host import SECOND, Process, Task
 from sim.network import Link
 
 REQUEST_TIMEOUT = 10 * SECOND
@@ -24,6 +23,8 @@ WATCH_SILENCE = 30 * SECOND
 
 Fate = Literal["hold", "drop", "lose-reply"]
 Tap = Callable[["Request", bool, Any], None]
+Answer = tuple[bool, Any]
+"""(True, result) or (False, ClusterError)."""
 
 
 class Replica:
@@ -37,7 +38,7 @@ class Replica:
 class Endpoint:
     """The API service as the network sees it: the store behind one or more replicas, up or down."""
 
-    def __init__(self, env: simpy.Environment, server: ApiServer, replicas: int = 1, stale_lists: bool = False) -> None:
+    def __init__(self, env: Clock, server: ApiServer, replicas: int = 1, stale_lists: bool = False) -> None:
         """`stale_lists`: lists are answered from a replica's watch cache (resourceVersion=0) instead of the store."""
         self.env = env
         self.server = server
@@ -52,7 +53,7 @@ class Endpoint:
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)
         if stale_lists:
-            server.observers.append(lambda change: self._commits.append((int(env.now), change.version)))
+            server.observers.append(lambda change: self._commits.append((env.now, change.version)))
 
     def connect(self) -> Replica:
         """The replica a new connection lands on: round robin, as a load balancer would."""
@@ -61,7 +62,7 @@ class Endpoint:
 
     def visible(self, replica: Replica) -> int:
         """The newest version the replica's watch cache has."""
-        horizon = int(self.env.now) - replica.lag
+        horizon = self.env.now - replica.lag
         newest = self.server.version
         for at, version in reversed(self._commits):
             if at <= horizon:
@@ -79,29 +80,37 @@ class Endpoint:
         self.available = True
 
 
-class Request(Wake):
-    """A call on its way; it outlives its sender."""
+class Request:
+    """A call on its way: awaiting it sends it and gives the answer. It outlives its sender."""
 
-    __slots__ = ("args", "cluster", "reply", "verb")
+    __slots__ = ("args", "cluster", "verb", "waiter")
 
     def __init__(self, cluster: SimCluster, verb: str, args: tuple[Any, ...]) -> None:
-        self.callbacks = [self.arrive]
-        self._value = None
         self.cluster = cluster
         self.verb = verb
         self.args = args
-        self.reply = Wake()
+        self.waiter: Task | None = None
+
+    def __await__(self) -> Generator[Request, Answer, Any]:
+        cluster = self.cluster
+        link = cluster.link
+        cluster.env.at(link.up() + link.slow, self.arrive)
+        ok, value = yield self
+        if ok:
+            return value
+        raise value
 
     @property
     def actor(self) -> str:
         return self.cluster.actor
 
-    def arrive(self, _: Wake) -> None:
+    def arrive(self, _: None) -> None:
         endpoint = self.cluster.endpoint
         fate = endpoint.intercept(self) if endpoint.intercept is not None else None
         if fate == "hold":
             return
-        if fate == "drop" or self.cluster.link.loses_request():
+        link = self.cluster.link
+        if fate == "drop" or ((link.cut_out or link.loss_out) and link.loses_request()):
             self.time_out()
         else:
             self.apply(lose_reply=fate == "lose-reply")
@@ -111,34 +120,37 @@ class Request(Wake):
         cluster = self.cluster
         endpoint = cluster.endpoint
         if not endpoint.available:
-            outcome: tuple[bool, Any] = (False, Unavailable("connection refused"))
+            answer: Answer = (False, Unavailable("connection refused"))
         else:
             endpoint.calls[self.verb] += 1
             try:
-                outcome = (True, cluster.serve(self.verb, self.args))
+                answer = (True, cluster.serve(self.verb, self.args))
             except ClusterError as error:
-                outcome = (False, error)
+                # What crosses the wire is the error, not the server's stack.
+                answer = (False, error.with_traceback(None))
                 endpoint.refusals[cluster.role, self.verb, type(error).__name__] += 1
         if endpoint.tap is not None:
-            endpoint.tap(self, *outcome)
+            endpoint.tap(self, *answer)
         if lose_reply:
             self.time_out()
-            return
-        self._value = outcome
-        self.callbacks = [self.deliver]
-        cluster.env.schedule(self, 1, cluster.link.down() + cluster.link.slow)  # type: ignore[arg-type]
+        else:
+            cluster.env.at(cluster.link.down() + cluster.link.slow, self.deliver, answer)
 
-    def deliver(self, _: Wake) -> None:
-        if self.cluster.link.loses_reply():
+    def deliver(self, answer: Answer) -> None:
+        link = self.cluster.link
+        if (link.cut_in or link.loss_in) and link.loses_reply():
             self.time_out()
         else:
-            self.reply.fire(self._value)
+            self.answer(answer)
 
     def time_out(self) -> None:
-        error = Unavailable(f"{self.verb} timed out")
-        self.cluster.env.schedule(  # type: ignore[call-overload]
-            Wake(lambda _: self.reply.fire((False, error))), 1, REQUEST_TIMEOUT
-        )
+        self.cluster.env.at(REQUEST_TIMEOUT, self.answer, (False, Unavailable(f"{self.verb} timed out")))
+
+    def answer(self, answer: Answer) -> None:
+        """Tell the sender, if it still waits."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            waiter.resume(answer)
 
 
 class SimCluster:
@@ -157,7 +169,7 @@ class SimCluster:
         self._watches: dict[Watch, None] = {}
 
     async def get(self, kind: str, name: str, namespace: str | None = None) -> Any:
-        return await self._call("get", kind, name, namespace)
+        return await Request(self, "get", (kind, name, namespace))
 
     async def list(
         self,
@@ -167,20 +179,20 @@ class SimCluster:
         labels: Selector | None = None,
         fields: Selector | None = None,
     ) -> Listing:
-        listing: Listing = await self._call("list", kind, namespace, labels, fields)
+        listing: Listing = await Request(self, "list", (kind, namespace, labels, fields))
         return listing
 
     async def create(self, obj: Any) -> Any:
-        return await self._call("create", obj)
+        return await Request(self, "create", (obj,))
 
     async def patch(self, obj: Any, changes: Mapping[str, Any], *, if_version: str | None) -> Any:
-        return await self._call("patch", obj, changes, if_version)
+        return await Request(self, "patch", (obj, changes, if_version))
 
     async def patch_status(self, obj: Any, changes: Mapping[str, Any], *, if_version: str | None) -> Any:
-        return await self._call("patch_status", obj, changes, if_version)
+        return await Request(self, "patch_status", (obj, changes, if_version))
 
     async def delete(self, obj: Any, *, if_version: str | None = None, if_uid: str | None = None) -> None:
-        await self._call("delete", obj, if_version, if_uid)
+        await Request(self, "delete", (obj, if_version, if_uid))
 
     def watch(
         self,
@@ -192,15 +204,6 @@ class SimCluster:
         fields: Selector | None = None,
     ) -> AsyncIterator[Event]:
         return Watch(self, since, kind, namespace, labels, fields)
-
-    async def _call(self, verb: str, *args: Any) -> Any:
-        request = Request(self, verb, args)
-        link = self.link
-        self.env.schedule(request, 1, link.up() + link.slow)  # type: ignore[arg-type]
-        ok, value = await request.reply
-        if ok:
-            return value
-        raise value
 
     def serve(self, verb: str, args: tuple[Any, ...]) -> Any:
         """Run the request against the store, as the replica it reached would."""
@@ -229,7 +232,10 @@ class SimCluster:
 
 
 class Watch:
-    """The client's end of a watch: an ordered, delayed stream of events that may break."""
+    """The client's end of a watch: an ordered, delayed stream of events that may break.
+
+    It is its own awaitable: `__anext__` makes no object per event.
+    """
 
     def __init__(
         self,
@@ -245,7 +251,7 @@ class Watch:
         self.stream = Stream(kind, self.send, namespace, labels, fields)
         self.replica: Replica | None = None
         self._buffer: deque[Event] = deque()
-        self._reader: Wake | None = None
+        self.waiter: Task | None = None
         self._last = 0
         self._ended = False
         self._error: ClusterError | None = None
@@ -254,60 +260,57 @@ class Watch:
     def __aiter__(self) -> Watch:
         return self
 
-    async def __anext__(self) -> Event:
+    def __anext__(self) -> Watch:
+        return self
+
+    def __await__(self) -> Generator[Any, Any, Event]:
         if self.replica is None:
-            await self._open()
+            yield from self._open()
         while not self._buffer:
             if self._error is not None:
                 raise self._error
             if self._ended:
                 raise StopAsyncIteration
-            self._reader = Wake()
-            await self._reader
+            yield self
         return self._buffer.popleft()
 
-    async def _open(self) -> None:
+    def _open(self) -> Generator[Any, Any, None]:
         self.replica = self.cluster.endpoint.connect()
         self.cluster.opened(self)
         try:
-            await self.cluster._call("watch", self.stream, self.since)
+            yield from Request(self.cluster, "watch", (self.stream, self.since)).__await__()
         except ClusterError as error:
             self.end(error)
             raise
-        self.cluster.env.schedule(Wake(self._time_out), 1, WATCH_TIMEOUT)  # type: ignore[arg-type]
+        self.cluster.env.at(WATCH_TIMEOUT, self._time_out)
 
     def send(self, event: Event) -> None:
         """The server's side: put the event on the wire."""
         cluster = self.cluster
         link = cluster.link
-        now = int(cluster.env.now)
+        now = cluster.env.now
         at = now + link.event() + link.slow + link.watch_lag
         if self.replica is not None:
             at += self.replica.lag
         if at < self._last:
             at = self._last
         self._last = at
-        wake = Wake(self._deliver)
-        wake._value = event
-        cluster.env.schedule(wake, 1, at - now)  # type: ignore[arg-type]
+        cluster.env.at(at - now, self._deliver, event)
 
-    def _deliver(self, wake: Wake) -> None:
+    def _deliver(self, event: Event) -> None:
         if self._ended or self._doomed:
             return
         if self.cluster.link.cut_in:
             self._doomed = True
-            silence = Wake(lambda _: self.end(Unavailable("watch: the connection fell silent")))
-            self.cluster.env.schedule(silence, 1, WATCH_SILENCE)  # type: ignore[arg-type]
+            self.cluster.env.at(WATCH_SILENCE, self.end, Unavailable("watch: the connection fell silent"))
             return
-        self._buffer.append(wake._value)
+        self._buffer.append(event)
         self._ring()
 
-    def _time_out(self, _: Wake) -> None:
+    def _time_out(self, _: None) -> None:
         if not self._ended and not self._doomed:
             self.send(Event("BOOKMARK", None, str(self.cluster.server.version)))
-            closing = Wake(lambda _: self.end(None))
-            delay = self._last - int(self.cluster.env.now)
-            self.cluster.env.schedule(closing, 1, delay)  # type: ignore[arg-type]
+            self.cluster.env.at(self._last - self.cluster.env.now, self.end)
 
     def end(self, error: ClusterError | None) -> None:
         """The stream is over; with `error` it broke."""
@@ -319,9 +322,9 @@ class Watch:
             self._ring()
 
     def _ring(self) -> None:
-        if self._reader is not None:
-            reader, self._reader = self._reader, None
-            reader.fire(None)
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            waiter.resume(None)
 
 
 def _discard(event: Event) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import accumulate
@@ -131,6 +131,16 @@ def _written(entries: tuple[tuple[int, int], ...]) -> list[str] | dict[str, int]
     return {show(us): weight for us, weight in entries}
 
 
+def _endless(values: list[int], bits: Callable[[int], int]) -> Iterator[int]:
+    """Uniform draws from `values`, the same as by `below`; a generator, because every message on the network draws."""
+    count = len(values)
+    width = (count - 1).bit_length()
+    while True:
+        index = bits(width)
+        if index < count:
+            yield values[index]
+
+
 class Choices(Varying):
     """One of a few durations: (microseconds, weight) pairs. Few values make coincidences, and so races, likely."""
 
@@ -147,8 +157,7 @@ class Choices(Varying):
         total, bits, below = sums[-1], stream.bits, stream.below
         if total != len(values) or sums != list(range(1, total + 1)):
             return lambda: values[bisect_right(sums, below(total))]
-        width = (total - 1).bit_length()
-        return (lambda: values[bits(width)]) if total == 1 << width else (lambda: values[below(total)])
+        return _endless(values, bits).__next__
 
     def mean(self) -> int:
         return round(Fraction(sum(us * weight for us, weight in self.choices), sum(w for _, w in self.choices)))

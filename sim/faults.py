@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-import simpy
-
 from foreman.cluster import ClusterError
 from sim.apiserver import ApiServer
+from sim.clock import Clock
 from sim.cluster import Endpoint, Replica
-from sim.host import Host, Wake
+from sim.host import Host
 from sim.network import Link
 from sim.scenario import Fault, Scenario
 
@@ -23,7 +22,7 @@ class Faults:
 
     def __init__(
         self,
-        env: simpy.Environment,
+        env: Clock,
         scenario: Scenario,
         hosts: dict[str, Host],
         links: dict[str, Link],
@@ -47,7 +46,7 @@ class Faults:
 
     def _plan(self, fault: Fault, at: int) -> None:
         self.pending += 1
-        self.env.schedule(Wake(lambda _: self._strike(fault)), 1, at)  # type: ignore[arg-type]
+        self.env.at(at, self._strike, fault)
 
     def _strike(self, fault: Fault) -> None:
         mends = []
@@ -56,7 +55,7 @@ class Faults:
             self.note(target, fault.fault)
             mends.append(_STRIKES[fault.fault](self, target, fault))
         if fault.for_:
-            self.env.schedule(Wake(lambda _: self._mend(fault, mends)), 1, fault.for_)  # type: ignore[arg-type]
+            self.env.at(fault.for_, lambda _: self._mend(fault, mends))
         else:
             self._over()
 
@@ -68,7 +67,7 @@ class Faults:
 
     def _over(self) -> None:
         self.pending -= 1
-        self.ended_at = int(self.env.now)
+        self.ended_at = self.env.now
         if self.pending == 0:
             self.on_calm()
 

@@ -1,21 +1,21 @@
 """Hosts and processes on simpy: what runs product code in virtual time, and how it dies.
 
 A `Host` is a failure domain: it boots a program as a `Process`, crashes, freezes, thaws, and its wall clock may be wrong. A
-`Process` is one life of the program and implements `foreman.runtime.Runtime`. Coroutines are driven straight from simpy events:
-what they await is a `Wake`, which simpy fires like any event of its own. (simpy's Process would do the same, but has no way
-to stop resuming: a crashed host must fall silent in mid-await without running one more line, not even a `finally`; a frozen
-one must later go on from that very line.) The coroutines of a dead process are kept, so that the garbage collector does
+`Process` is one life of the program and implements `foreman.runtime.Runtime`. Coroutines are driven straight from the clock's
+calls: what they await is a `Wake`, which takes the task that waits and resumes it when fired. (simpy's Process would do the
+same, but has no way to stop resuming: a crashed host must fall silent in mid-await without running one more line, not even a
+`finally`; a frozen one must later go on from that very line.) The coroutines of a dead process are kept, so that the garbage collector does
 not close them at a moment of its own choosing.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any
-
-import simpy
+from typing import Any, Protocol
 
 from foreman.runtime import ProcessExit
+from sim.clock import Clock
 
 EPOCH = 1_767_225_600
 """Unix time of virtual second 0: 2026-01-01T00:00:00Z."""
@@ -24,51 +24,60 @@ SECOND = 1_000_000
 Program = Callable[["Process"], Coroutine[Any, Any, None]]
 
 
+def microseconds(seconds: float) -> int:
+    """Whole microseconds. Any delay above 0 takes at least one: who waits for the rest of something must see it pass."""
+    return round(seconds * SECOND) or int(seconds > 0)
+
+
+class Waitable(Protocol):
+    """What a coroutine may yield to its Task: something that takes the task and resumes it once."""
+
+    waiter: Task | None
+
+
 class Wake:
-    """The least simpy will fire: callbacks and a value. Awaiting it yields the value."""
+    """One moment that one coroutine waits for. Awaiting it gives the value it is fired with."""
 
-    __slots__ = ("_value", "callbacks")
-    _ok = True
+    __slots__ = ("waiter",)
 
-    def __init__(self, *callbacks: Callable[[Any], None]) -> None:
-        self.callbacks: list[Callable[[Any], None]] | None = list(callbacks)
-        self._value: Any = None
+    def __init__(self) -> None:
+        self.waiter: Task | None = None
 
     def __await__(self) -> Generator[Wake, Any, Any]:
         return (yield self)
 
     def fire(self, value: Any) -> None:
-        """Run the callbacks now, within the running simpy event."""
-        self._value = value
-        callbacks, self.callbacks = self.callbacks, None
-        for callback in callbacks or ():
-            callback(self)
+        """Resume who waits, now; nobody may: then this does nothing."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            waiter.resume(value)
 
 
 class Task:
-    """One coroutine of a process, resumed by whatever Wake it awaits."""
+    """One coroutine of a process, resumed by whatever it awaits."""
 
-    __slots__ = ("coro", "name", "process")
+    __slots__ = ("_send", "coro", "name", "process")
 
     def __init__(self, process: Process, coro: Coroutine[Any, Any, None], name: str) -> None:
         self.process = process
         self.coro = coro
         self.name = name
+        self._send: Callable[[Any], Waitable] = coro.send
 
-    def resume(self, wake: Wake) -> None:
+    def resume(self, value: Any) -> None:
         process = self.process
         if not process.running:
-            process.defer(self.resume, wake)
+            process.defer(self.resume, value)
             return
         try:
-            awaited = self.coro.send(wake._value)
+            awaited = self._send(value)
         except StopIteration:
             process.tasks.discard(self)
         except Exception as error:
             process.tasks.discard(self)
             process.fail(self.name, error)
         else:
-            awaited.callbacks.append(self.resume)
+            awaited.waiter = self
 
 
 class Signal:
@@ -76,7 +85,7 @@ class Signal:
 
     __slots__ = ("_env", "_set", "_waiters")
 
-    def __init__(self, env: simpy.Environment) -> None:
+    def __init__(self, env: Clock) -> None:
         self._env = env
         self._set = False
         self._waiters: list[Wake] = []
@@ -86,12 +95,10 @@ class Signal:
             return
         self._set = True
         for waiter in self._waiters:
-            if waiter.callbacks:
-                # The waiter itself may sit in simpy's heap for its timeout: a second event takes over its callbacks.
-                call = Wake(*waiter.callbacks)
-                call._value = True
-                waiter.callbacks = []
-                self._env.schedule(call, 1, 0)  # type: ignore[arg-type]
+            if waiter.waiter is not None:
+                # Its timeout may still sit in the clock's heap: it will find nobody there.
+                self._env.at(0, waiter.waiter.resume, True)
+                waiter.waiter = None
         self._waiters.clear()
 
     def is_set(self) -> bool:
@@ -103,8 +110,7 @@ class Signal:
         waiter = Wake()
         self._waiters.append(waiter)
         if timeout is not None:
-            waiter._value = False
-            self._env.schedule(waiter, 1, round(timeout * SECOND))  # type: ignore[arg-type]
+            self._env.at(microseconds(timeout), waiter.fire, False)
         return bool(await waiter)
 
 
@@ -119,27 +125,27 @@ class Process:
         self.stop = Signal(self.env)
         self.tasks: set[Task] = set()
         self.on_death: list[Callable[[], None]] = []
-        self._parked: list[tuple[Callable[[Wake], None], Wake]] = []
+        self._parked: list[tuple[Callable[[Any], None], Any]] = []
 
     def now(self) -> float:
         return self.env.now / SECOND
 
     def wall(self) -> int:
-        return EPOCH + (int(self.env.now) + self.host.skew) // SECOND
+        return EPOCH + (self.env.now + self.host.skew) // SECOND
 
     async def sleep(self, seconds: float) -> None:
         wake = Wake()
-        self.env.schedule(wake, 1, round(seconds * SECOND))  # type: ignore[arg-type]
+        self.env.at(microseconds(seconds), wake.fire)
         await wake
 
     def call_later(self, seconds: float, fn: Callable[[], None]) -> None:
-        def fire(wake: Wake) -> None:
-            if self.running:
-                fn()
-            else:
-                self.defer(fire, wake)
+        self.env.at(microseconds(seconds), self._call, fn)
 
-        self.env.schedule(Wake(fire), 1, round(seconds * SECOND))  # type: ignore[arg-type]
+    def _call(self, fn: Callable[[], None]) -> None:
+        if self.running:
+            fn()
+        else:
+            self.defer(self._call, fn)
 
     def event(self) -> Signal:
         return Signal(self.env)
@@ -147,12 +153,12 @@ class Process:
     def spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
         task = Task(self, coro, name)
         self.tasks.add(task)
-        self.env.schedule(Wake(task.resume), 1, 0)  # type: ignore[arg-type]
+        self.env.at(0, task.resume)
 
-    def defer(self, resume: Callable[[Wake], None], wake: Wake) -> None:
+    def defer(self, resume: Callable[[Any], None], value: Any) -> None:
         """What reaches a frozen process waits for the thaw; what reaches a dead one is lost."""
         if self.alive:
-            self._parked.append((resume, wake))
+            self._parked.append((resume, value))
 
     def freeze(self) -> None:
         self.running = False
@@ -160,13 +166,20 @@ class Process:
     def thaw(self) -> None:
         self.running = True
         parked, self._parked = self._parked, []
-        for resume, wake in parked:
-            resume(wake)
+        for resume, value in parked:
+            resume(value)
 
     def die(self) -> None:
         self.alive = self.running = False
+        self.drop_unstarted()
         for callback in self.on_death:
             callback()
+
+    def drop_unstarted(self) -> None:
+        """Close coroutines that never ran a line; Python would complain of them."""
+        for task in self.tasks:
+            if inspect.getcoroutinestate(task.coro) == inspect.CORO_CREATED:
+                task.coro.close()
 
     def fail(self, task: str, error: Exception) -> None:
         """An error left a coroutine: the process ends; its host's supervisor decides what follows."""
@@ -177,7 +190,7 @@ class Process:
 class Host:
     """A machine: boots its program, loses it, gets it back."""
 
-    def __init__(self, env: simpy.Environment, name: str, program: Program, restart_delay: int = 30 * SECOND) -> None:
+    def __init__(self, env: Clock, name: str, program: Program, restart_delay: int = 30 * SECOND) -> None:
         """`restart_delay`: microseconds until the supervisor restarts a program that exited by itself."""
         self.env = env
         self.name = name
@@ -229,8 +242,8 @@ class Host:
 
     def exited(self, task: str, error: Exception) -> None:
         """The program ended with an error. ProcessExit is its own decision; anything else is a bug to report."""
-        self.exits.append((int(self.env.now), task, error))
+        self.exits.append((self.env.now, task, error))
         self.crash()
         if not isinstance(error, ProcessExit) and self.on_crash is not None:
             self.on_crash(self, task, error)
-        self.env.schedule(Wake(lambda _: self.boot()), 1, self.restart_delay)  # type: ignore[arg-type]
+        self.env.at(self.restart_delay, lambda _: self.boot())

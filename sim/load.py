@@ -15,9 +15,10 @@ from sim.kinds import _named, did_you_mean
 from sim.names import host_names, node_names
 from sim.overrides import override, put
 from sim.scenario import Scenario
+from sim.schema import schema
 from sim.source import BadScenario, Problem, Source, in_file
 
-__all__ = ["BadScenario", "host_names", "load", "node_names", "parse", "shipped"]
+__all__ = ["BadScenario", "host_names", "load", "node_names", "parse", "schema", "shipped"]
 
 FILE_BYTES_MAX = 2**20
 _ROUNDS = 20

@@ -85,7 +85,10 @@ class BoundlessController(TaskController):
 
     @staticmethod
     def expire(task: AgenticTask, detail: str, wall: int) -> pending.Write:
-        step = custody.expire(task.evolve(status=task.status.evolve(strikes={})), detail, wall)
+        innocent = task.evolve(
+            metadata=task.metadata.evolve(annotations={}), status=task.status.evolve(strikes={})
+        )
+        step = custody.expire(innocent, detail, wall)
         node = task.status.assigned_node
         counts = {**task.status.strikes, node: task.status.strikes.get(node, 0) + 1}
         return pending.Write({**step.changes, "strikes": counts}, step.reason)
@@ -174,7 +177,7 @@ MUTATIONS: dict[str, Mutation] = {
     "no-attempt-fence": Mutation("late results are written", "fenced-result", _agent(watcher=UnfencedWatcher)),
     "no-slot-admission": Mutation("agents claim beyond their slots", "slots", _agent(watcher=GreedyWatcher)),
     "cross-clock-heartbeats": Mutation(
-        "staleness compares two clocks", "eventually-stable", _operator(liveness=CrossClockLiveness)
+        "staleness compares two clocks", "earned-expiry", _operator(liveness=CrossClockLiveness)
     ),
     "no-claim-expiry": Mutation(
         "lost claims are never taken back", "eventually-stable", _operator(task_controller=ForgetfulController)

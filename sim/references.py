@@ -129,6 +129,6 @@ def _unknown(what: str, word: object, valid: Iterable[str]) -> str:
     return f"unknown {what} {str(word)[:40]!r}: expected {', '.join(words)}{did_you_mean(word, words)}"
 
 
-def expectable() -> set[str]:
+def expectable() -> frozenset[str]:
     """The result paths that `expect` may name."""
     return RESULT_PATHS | {f"verdicts.{verdict}" for verdict in Verdict}

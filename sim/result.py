@@ -68,7 +68,7 @@ def result_of(world: World) -> dict[str, Any]:
         "faults": world.faults.struck,
         "executions": {
             "started": world.executions["started"],
-            "landed": world.counted["landed"],
+            "landed": stats.landed,
             "discarded": world.counted["discarded"],
         },
         "wait_seconds": stats.wait_percentiles(),

@@ -193,7 +193,7 @@ class Network(Strict):
     loss: Chance = 0.0
 
 
-class ApiService(Strict):
+class ApiServers(Strict):
     """`replicas` API servers over one store. `lag` is how far their watch caches trail, one value for each or one for all;
     with `staleLists` lists are answered from those caches."""
 
@@ -274,7 +274,7 @@ class Scenario(Strict):
     tasks: dict[str, TaskSeed] = {}
     executor: Behaviour = Behaviour()
     network: Network = Network()
-    apiserver: ApiService = ApiService()
+    apiserver: ApiServers = ApiServers()
     faults: tuple[Fault, ...] = ()
     mutations: tuple[str, ...] = ()
     expect: dict[str, Any] = {}

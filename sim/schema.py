@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 from foreman.api import AgenticTask
 from foreman.api.crd import schema as crd_schema
 from sim.mutations import MUTATIONS
+from sim.references import expectable
 from sim.scenario import Scenario
 
 _Schema = dict[str, Any]
@@ -26,6 +27,10 @@ def schema() -> _Schema:
         if model.get("additionalProperties") is True:
             model["additionalProperties"] = False
     models["TaskSeed"]["properties"]["spec"] = crd_schema(AgenticTask)["properties"]["spec"]
+    made["properties"]["expect"] |= {
+        "properties": {path: {} for path in sorted(expectable())},
+        "additionalProperties": False,
+    }
     made["properties"]["mutations"]["items"] = {"enum": sorted(MUTATIONS)}
     return {"$schema": GenerateJsonSchema.schema_dialect, **made, "title": "Foreman scenario"}
 

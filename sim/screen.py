@@ -81,8 +81,8 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
     table.add_column(overflow="fold")
     for label, text in _rows(result):
         table.add_row(label, text)
-    table.add_row("replay", Text(replay, style="cyan"))
     console.print(table)
+    console.print(Text.assemble((" replay     ", "dim"), (replay, "cyan")), soft_wrap=True)
     _complaints(console, result)
 
 

@@ -14,15 +14,18 @@ _HELD = (Phase.RUNNING, Phase.VERIFYING)
 
 
 class Stats:
-    """Observes commits. Times in microseconds. `audit`: whether a task is only done with once its record is kept."""
+    """Observes commits. Times in microseconds. `audit`: whether a task is only done with once its record is kept;
+    `role_of(actor)`: what an actor writes as."""
 
-    def __init__(self, now: Callable[[], int], audit: bool) -> None:
+    def __init__(self, now: Callable[[], int], audit: bool, role_of: Callable[[str], str]) -> None:
         self.now = now
         self.audit = audit
+        self.role_of = role_of
         self.created = 0
         self.deleted = 0
         self.settled = 0
         self.attempts = 0
+        self.landed = 0
         self.writes = 0
         self.phases: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
@@ -46,6 +49,7 @@ class Stats:
         elif old.status is not new.status:
             if old.status.phase is not new.status.phase:
                 self._moved(change.key, old.status, new.status)
+                self.landed += new.status.phase in TERMINAL and self.role_of(change.actor) == "agent"
                 if not self.audit and new.status.phase in TERMINAL:
                     self._settle(new)
         elif self.audit and new.status.phase in TERMINAL and not _audited(old) and _audited(new):

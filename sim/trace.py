@@ -11,13 +11,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
-from foreman.api import Condition, Model
+from foreman.api import Condition, Model, Phase, Verdict
 from foreman.cluster import ClusterError
 from foreman.executors import Execution
 from sim.apiserver import Change
 from sim.cluster import Request
 
 _FLUSH = 1024
+_SPECS = 256
 
 
 class Digest:
@@ -27,12 +28,29 @@ class Digest:
         self.now = now
         self._sha = hashlib.sha256()
         self._lines: list[str] = []
+        self._specs: dict[int, tuple[Any, str]] = {}
 
     def committed(self, change: Change) -> None:
-        said = _said(change) if change.fields else ""
+        if change.fields:
+            said = _said(change)
+        else:
+            said = "" if change.new is None else self._created(change.new)
         self._lines.append(f"{change.version} {self.now()} {change.actor} {change.verb} {change.kind} {change.key} {said}\n")
         if len(self._lines) >= _FLUSH:
             self._flush()
+
+    def _created(self, obj: Any) -> str:
+        """What a new object says beyond its name. A spec is shared by all tasks of a class, so its text is kept by identity."""
+        if obj.kind == "ConfigMap":
+            return _plain(obj.data)
+        spec = obj.spec
+        known = self._specs.get(id(spec))
+        if known is None:
+            if len(self._specs) >= _SPECS:
+                self._specs.clear()
+            # The spec itself is kept too: as long as it lives nothing else has its id.
+            known = self._specs[id(spec)] = spec, _plain(spec)
+        return known[1]
 
     def hexdigest(self) -> str:
         self._flush()
@@ -44,26 +62,49 @@ class Digest:
 
 
 def _said(change: Change) -> str:
-    """The patch in one line. Conditions that were there before are left out: the line says what is new."""
-    parts = []
-    for name, value in change.fields.items():
-        if name == "conditions" and change.new is not None:
-            before = change.old.status.conditions if change.old is not None else ()
-            value = [each for each in value if each not in before] if len(before) < 12 else value
-        parts.append(f"{name}={_plain(value)}")
-    return " ".join(parts)
+    """The patch in one line. Conditions that are the very objects there before are left out: the line says what is new."""
+    fields = change.fields
+    if not fields.get("conditions") or change.old is None:
+        return _plain(fields)
+    before = {id(each) for each in change.old.status.conditions}
+    return _plain({**fields, "conditions": [each for each in fields["conditions"] if id(each) not in before]})
 
 
 def _plain(value: Any) -> str:
+    """Of every write, so it looks at the exact type first; an enum member is the str it is."""
+    write = _WRITERS.get(type(value))
+    if write is not None:
+        return write(value)
     if value is None or isinstance(value, str | int | float):
         return f"{value}"
-    if isinstance(value, Condition):
-        return f"{value.type}/{value.status}/{value.reason}/{value.last_transition_time}/{value.message}"
     if isinstance(value, Model):
         return _plain(value.__dict__)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_plain(each)}" for key, each in value.items()) + "}"
+        return _mapping(value)
     return "[" + ",".join(map(_plain, value)) + "]"
+
+
+def _mapping(value: Mapping[str, Any]) -> str:
+    parts = []
+    for key, each in value.items():
+        write = _WRITERS.get(type(each))
+        parts.append(f"{key}:{write(each) if write is not None else _plain(each)}")
+    return "{" + ",".join(parts) + "}"
+
+
+def _condition(value: Condition) -> str:
+    return f"{value.type}/{value.status}/{value.reason}/{value.last_transition_time}/{value.message}"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    str: str,
+    int: str,
+    float: str,
+    Phase: str,
+    Verdict: str,
+    dict: _mapping,
+    Condition: _condition,
+}
 
 
 Row = dict[str, Any]
@@ -127,19 +168,20 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
         return args[0].kind, None, args[1], ""
     obj = args[0]
     if verb in ("patch", "patch_status"):
-        return obj.kind, obj.key, args[2] or "any", summary(args[1])
+        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None))
     if verb == "delete":
         return obj.kind, obj.key, args[1], ""
     return obj.kind, obj.key, None, ""
 
 
-def summary(changes: Mapping[str, Any]) -> str:
-    """The telling part of a patch: 'phase=Running attempt=2 holder=gpu-0/1', and the newest condition's reason."""
+def summary(changes: Mapping[str, Any], before: Any = None) -> str:
+    """The telling part of a patch: 'phase=Running holder=gpu-0/1 Running=True/Claimed'. `before`: the status it was made for."""
+    known = getattr(before, "conditions", ())
     parts = []
     for name, value in changes.items():
         if name == "conditions":
-            parts.extend(f"{each.type}={each.status}/{each.reason}" for each in value[-1:])
-        elif isinstance(value, str | int) and value != "":
+            parts.extend(f"{each.type}={each.status}/{each.reason}" for each in value if each not in known)
+        elif isinstance(value, str | int) and value != "" and not name.endswith("_at"):
             parts.append(f"{name}={value}")
         elif isinstance(value, Mapping) and name in ("metadata", "strikes"):
             parts.append(f"{name}={_plain(value)}")

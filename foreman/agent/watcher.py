@@ -96,10 +96,16 @@ class Watcher:
         self.draining = True
         for key in list(self._wanted):
             self._controller.queue.add(key)
-        if self.runs and not await self._idle.wait(timeout=grace):
+        self._rest()
+        if not await self._idle.wait(timeout=grace):
             for run in list(self.runs.values()):
                 run.interrupt()
             await self._idle.wait(timeout=FAREWELL_SECONDS)
+
+    def _rest(self) -> None:
+        """Tell the drain when nothing is in hand any more: no run, no claim on its way, nothing still to give back."""
+        if self.draining and not (self.runs or self._claiming or self._wanted):
+            self._idle.set()
 
     # what the cache tells
 
@@ -146,14 +152,18 @@ class Watcher:
         """Claim the most urgent of the assigned tasks for each free slot."""
         if self.draining:
             return
-        while self._wanted and self.admits(self.slots, len(self.runs) + len(self._claiming)):
-            ready = [task for key in self._wanted if (task := self.tasks.get(key)) is not None]
+        while self.admits(self.slots, len(self.runs) + len(self._claiming)) and (ready := self._ready()):
             best = min(ready, key=claims.claim_order)
             del self._wanted[best.key]
             self._claiming[best.key] = None
             self.runtime.spawn(self._claim_and_run(best), "run")
         for key in self._wanted:
             self._controller.queue.add_after(key, PATIENCE_SECONDS)
+
+    def _ready(self) -> list[AgenticTask]:
+        """What may be claimed now. An attempt given anew to this node waits until the one before has let go of the slot."""
+        free = (key for key in self._wanted if key not in self.runs and key not in self._claiming)
+        return [task for key in free if (task := self.tasks.get(key)) is not None]
 
     async def _claim_and_run(self, task: AgenticTask) -> None:
         key = task.key
@@ -164,6 +174,7 @@ class Watcher:
             # Lost, or outcome unknown: the cache will show which, and the claim is tried again if it is still to be had.
             del self._claiming[key]
             self._controller.queue.add_after(key, CLAIM_RETRY_SECONDS)
+            self._rest()
             self._pump()
         else:
             await self._carry_out(claimed)
@@ -190,8 +201,7 @@ class Watcher:
             self.discarded += 1
         if written is not None:
             self.tasks.observe(written)
-        if not self.runs and self.draining:
-            self._idle.set()
+        self._rest()
         self._pump()
 
     # reconcile: what is neither claimed nor run
@@ -223,6 +233,7 @@ class Watcher:
         changes = claims.hand_back(task, reason, f"handed back by {self.node}: {why}", self.runtime.wall())
         self._wanted.pop(key, None)
         self.tasks.observe(await self.cluster.patch_status(task, changes, if_version=task.version))
+        self._rest()
         return None
 
     async def _adopt_or_release(self, task: AgenticTask) -> None:

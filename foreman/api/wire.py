@@ -6,7 +6,7 @@ those with a CRD default are always there, as after a round through a real API s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
@@ -27,17 +27,26 @@ _ALWAYS: dict[type[Model], frozenset[str]] = {
     Result: frozenset({"summary", "elapsed_sec"}),
 }
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_Field = tuple[str, str, bool, Any, Callable[[Any], str] | None]
+"""(name, wire name, whether it is left out at its default, default, value -> wire string or None)."""
 
 
 def to_wire(model: Model) -> dict[str, Any]:
     """`model` as JSON-ready data under wire names."""
     values = model.__dict__
     wire: dict[str, Any] = {}
-    for field, omitted in _plan(type(model)):
-        value = values[field.name]
-        if omitted and (value is field.default or value == field.default):
+    for name, key, omitted, default, as_text in _plan(type(model)):
+        value = values[name]
+        if omitted and value is default:
             continue
-        wire[field.wire] = field.format(value) if field.format and value is not None else plain(value)
+        if type(value) in _SCALARS:
+            if not omitted or value != default:
+                wire[key] = as_text(value) if as_text and value is not None else value
+            continue
+        told = plain(value)
+        # Of the empty, only what stands for "not set" (a default of None) differs from its default.
+        if told or not omitted or default is None:
+            wire[key] = told
     for name, value in (model.__pydantic_extra__ or {}).items():
         wire.setdefault(name, plain(value))
     return wire
@@ -70,7 +79,8 @@ def parse(kind: type[R], data: Mapping[str, Any]) -> R:
 
 def plain(value: Any) -> Any:
     """`value` as JSON-ready data: models, enums, tuples and maps unwrapped, at any depth."""
-    if type(value) in _SCALARS:
+    kind = type(value)
+    if kind in _SCALARS:
         return value
     if isinstance(value, Model):
         return to_wire(value)
@@ -78,7 +88,7 @@ def plain(value: Any) -> Any:
         return value.value
     if isinstance(value, (tuple, list)):
         return [plain(each) for each in value]
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
     return value
 
@@ -89,12 +99,17 @@ def says_nothing(value: Any) -> bool:
 
 
 @cache
-def _plan(model: type[Model]) -> tuple[tuple[ModelField, bool], ...]:
-    """The fields, each with whether it is left out at its default."""
+def _plan(model: type[Model]) -> tuple[_Field, ...]:
     always = _ALWAYS.get(model, frozenset())
     kept = {"metadata"} if issubclass(model, Resource) else always
     return tuple(
-        (field, not field.required and field.name not in kept and says_nothing(field.default))
+        (
+            field.name,
+            field.wire,
+            not field.required and field.name not in kept and says_nothing(field.default),
+            field.default,
+            field.format,
+        )
         for field in declared(model)
     )
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from foreman.api import TERMINAL, Phase
 from sim.cluster import Fate, Request
-from sim.host import SECOND, Wake
+from sim.host import SECOND
 from sim.world import World
 from support import world
 
 SCENARIO = """
 until: 30m
-linger: 4m
+linger: 150s
 operators: {replicas: 2, restartDelay: 5s}
 agent: {restartDelay: 5s, grace: 5s}
 fleet: {cpu: {count: 2}}
@@ -42,13 +42,13 @@ def crash(w: World, request: Request) -> None:
     process = request.cluster.process
     if process.alive:
         process.host.crash()
-        w.env.schedule(Wake(lambda _: process.host.boot()), 1, RESTART)
+        w.env.at(RESTART, lambda _: process.host.boot())
 
 
 def freeze(w: World, request: Request) -> None:
     process = request.cluster.process
     process.freeze()
-    w.env.schedule(Wake(lambda _: process.thaw() if process.alive else None), 1, FREEZE)
+    w.env.at(FREEZE, lambda _: process.thaw() if process.alive else None)
 
 
 def crash_before(w: World, request: Request) -> Fate:
@@ -120,9 +120,50 @@ class Sweep:
 
 def sweep(strike: Strike, *sets: str) -> list[str]:
     """Strike at every request in turn; what went wrong, and where."""
+    undisturbed = Sweep(None, None, *sets).requests
     found = []
-    for at, request in enumerate(Sweep(None, None, *sets).requests):
+    for at, request in enumerate(undisturbed):
         run = Sweep(at, strike, *sets)
-        assert run.requests[: at + 1] == Sweep.BASE[: at + 1] if not sets else True
-        found += [f"{strike.__name__} {at} ({request}): {fault}" for fault in run.faults()]
+        assert run.requests[: at + 1] == undisturbed[: at + 1], "the run has to be the same up to the strike"
+        found += [f"{strike.__name__} at {at} ({request}): {fault}" for fault in run.faults()]
     return found
+
+
+STRIKES = [crash_before, crash_after, freeze_before, freeze_after, lose_reply, drop]
+SHAPES = {
+    "two operators, two nodes": (),
+    "one operator, one node with two slots": ("operators.replicas=1", "fleet.cpu.count=1", "fleet.cpu.slots=2"),
+    "two agents of one name": ("fleet.cpu.count=1", "fleet.cpu.twins=2"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("strike", STRIKES)
+def test_nothing_is_lost_whichever_request_is_struck(strike, shape):
+    assert sweep(strike, *SHAPES[shape]) == []
+
+
+@pytest.mark.parametrize("strike", [freeze_before, freeze_after])
+def test_an_agent_that_sleeps_through_a_run_loses_nothing(strike):
+    assert sweep(strike, "executor.duration=100s") == []
+
+
+def test_the_sweep_strikes_every_process_in_every_verb():
+    run = Sweep()
+    assert list(run.faults()) == []
+    assert run.hosts == HOSTS
+    assert {request.split()[1] for request in run.requests} == {"list", "watch", "get", "create", "patch", "patch_status"}
+
+
+def test_a_strike_is_felt():
+    """Each strike at the first claim really changes the run: a sweep of blanks would be green as well."""
+    undisturbed = Sweep()
+    claim = next(i for i, each in enumerate(undisturbed.requests) if each.startswith("cpu-") and "default/" in each)
+    runs = [Sweep(claim, strike) for strike in STRIKES]
+    assert undisturbed.requests not in [run.requests for run in runs]
+    assert [run.world.hosts["cpu-1"].boots for run in runs] == [2, 2, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("mutation", ["unconditional-writes", "no-attempt-fence"])
+def test_without_a_safeguard_the_sweep_turns_red(mutation):
+    assert sweep(freeze_before, "executor.duration=100s", f"mutations=[{mutation}]") != []
