@@ -50,14 +50,13 @@ def outcome_labels(task: AgenticTask) -> OutcomeLabels:
 
 def build_record(task: AgenticTask) -> dict[str, Any]:
     """What is kept of a task: identity, spec and final status, in wire form."""
-    wire = to_wire(task)
     meta = task.metadata
     return {
         "schemaVersion": SCHEMA,
         "task": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
         "attempt": task.status.attempt,
-        "spec": wire["spec"],
-        "status": wire.get("status", {}),
+        "spec": to_wire(task.spec),
+        "status": to_wire(task.status),
     }
 
 

@@ -155,7 +155,8 @@ class Cache(Generic[R]):
     def _put(self, obj: R) -> None:
         key = obj.key
         old = self.objects.get(key)
-        if old is not None and int(old.metadata.resource_version) >= int(obj.metadata.resource_version):
+        # What one wrote oneself comes a second time by the watch, often as the very same object.
+        if old is obj or (old is not None and int(old.version) >= int(obj.version)):
             return
         self.objects[key] = obj
         for listener in self._listeners:

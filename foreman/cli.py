@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
+from io import StringIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -40,6 +41,7 @@ def _scenario_names(incomplete: str) -> list[str]:
 
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
+PICTURE_WIDTH = 110
 
 File = Annotated[
     str,
@@ -99,6 +101,9 @@ def sim_run(
     ] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Leave the invariants out (faster).")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no summary when all is well.")] = False,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Save the summary as a picture of a terminal.")
+    ] = None,
 ) -> None:
     """Run a scenario and judge it.
 
@@ -115,7 +120,7 @@ def sim_run(
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     elif not quiet or result["verdict"] != "ok":
-        _summarise(result, file, sets or [], until)
+        _summarise(result, file, sets or [], until, picture)
     raise typer.Exit(exit_code(result))
 
 
@@ -225,12 +230,22 @@ def _watch(world: World, show: bool) -> None:
         world.run(progress=live)
 
 
-def _summarise(result: dict[str, Any], file: str, sets: list[str], until: str | None) -> None:
+def _summarise(
+    result: dict[str, Any], file: str, sets: list[str], until: str | None, picture: Path | None
+) -> None:
     from rich.console import Console
 
     from sim.screen import closing, replay_command
 
-    closing(Console(highlight=False), result, replay_command(file, result, sets, until))
+    replay = replay_command(file, result, sets, until)
+    closing(Console(highlight=False), result, replay)
+    if picture is not None:
+        console = Console(record=True, width=PICTURE_WIDTH, file=StringIO(), force_terminal=True, highlight=False)
+        closing(console, result, replay)
+        try:
+            console.save_svg(str(picture), title=replay)
+        except OSError as error:
+            _refuse(f"cannot write the picture to {picture}: {error.strerror}")
 
 
 class BadInput(typer.TyperException):

@@ -130,6 +130,9 @@ class TaskController:
             self.scheduler.withdraw(key)
             return None
         phase = task.status.phase
+        if task.metadata.deletion_timestamp is not None and phase not in IN_FLIGHT:
+            self.scheduler.withdraw(key)
+            return None
         if phase is None:
             await self._write(task, {"phase": after(None, Event.OBSERVED)})
             return None

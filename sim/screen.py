@@ -73,7 +73,7 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
     """Print the summary of a finished run."""
     style, mark = _MARKS[result["verdict"]]
     heading = Text.assemble(
-        (result["scenario"], "bold"), f"  seed {result['seed']}  policy {result['policy']}  ", (mark, style)
+        (f"{result['scenario']}: ", "bold"), f"seed {result['seed']}  policy {result['policy']}: ", (mark, style)
     )
     console.print(heading)
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 1))
@@ -82,7 +82,7 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
     for label, text in _rows(result):
         table.add_row(label, text)
     console.print(table)
-    console.print(Text.assemble((" replay     ", "dim"), (replay, "cyan")), soft_wrap=True)
+    console.print(Text.assemble(("replay     ", "dim"), (replay, "cyan")), soft_wrap=True)
     _complaints(console, result)
 
 

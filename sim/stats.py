@@ -85,6 +85,8 @@ class Stats:
     def _deleted(self, key: str, old: AgenticTask) -> None:
         phase = old.status.phase
         if phase in TERMINAL:
+            if self.audit and not _audited(old):
+                self._settle(old)  # Nobody will record it any more.
             return
         self.deleted += 1
         self.phases[phase or ""] -= 1

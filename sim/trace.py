@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
-from foreman.api import Condition, Model, Phase, Verdict
+from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
 from foreman.cluster import ClusterError
 from foreman.executors import Execution
 from sim.apiserver import Change
@@ -34,7 +34,7 @@ class Digest:
         if change.fields:
             said = _said(change)
         else:
-            said = "" if change.new is None else self._created(change.new)
+            said = "" if change.new is None else self._created(change.new) + _marked(change.new.metadata)
         self._lines.append(f"{change.version} {self.now()} {change.actor} {change.verb} {change.kind} {change.key} {said}\n")
         if len(self._lines) >= _FLUSH:
             self._flush()
@@ -61,50 +61,39 @@ class Digest:
         self._lines.clear()
 
 
+def _marked(meta: ObjectMeta) -> str:
+    """What the metadata of a new object says, if anything."""
+    marks = (meta.labels, meta.annotations, meta.owner_references, meta.finalizers)
+    return f" {_plain(marks)}" if any(marks) else ""
+
+
 def _said(change: Change) -> str:
-    """The patch in one line. Conditions that are the very objects there before are left out: the line says what is new."""
-    fields = change.fields
-    if not fields.get("conditions") or change.old is None:
-        return _plain(fields)
-    before = {id(each) for each in change.old.status.conditions}
-    return _plain({**fields, "conditions": [each for each in fields["conditions"] if id(each) not in before]})
+    """The patch in one line. Conditions that are the very objects there before are only counted: the line says what is new."""
+    parts = []
+    for name, value in change.fields.items():
+        if name == "conditions" and value and change.old is not None:
+            before = set(map(id, change.old.status.conditions))
+            value = [len(value), *(each for each in value if id(each) not in before)]
+        parts.append(f"{name}={value}" if type(value) in _PLAIN else f"{name}={_plain(value)}")
+    return " ".join(parts)
 
 
 def _plain(value: Any) -> str:
-    """Of every write, so it looks at the exact type first; an enum member is the str it is."""
-    write = _WRITERS.get(type(value))
-    if write is not None:
-        return write(value)
-    if value is None or isinstance(value, str | int | float):
+    """The same text in every Python: enum members as the words they are, models as their fields."""
+    if type(value) in _PLAIN or isinstance(value, str):
         return f"{value}"
+    if isinstance(value, Condition):
+        return f"{value.type}/{value.status}/{value.reason}/{value.last_transition_time}/{value.message}"
     if isinstance(value, Model):
-        return _plain(value.__dict__)
+        value = {**value.__dict__, **value.__pydantic_extra__} if value.__pydantic_extra__ else value.__dict__
     if isinstance(value, Mapping):
-        return _mapping(value)
+        # Written out for plain values: a call for each would double the cost of the digest.
+        fields = [f"{k}:{v}" if type(v) in _PLAIN else f"{k}:{_plain(v)}" for k, v in value.items()]
+        return "{" + ",".join(fields) + "}"
     return "[" + ",".join(map(_plain, value)) + "]"
 
 
-def _mapping(value: Mapping[str, Any]) -> str:
-    parts = []
-    for key, each in value.items():
-        write = _WRITERS.get(type(each))
-        parts.append(f"{key}:{write(each) if write is not None else _plain(each)}")
-    return "{" + ",".join(parts) + "}"
-
-
-def _condition(value: Condition) -> str:
-    return f"{value.type}/{value.status}/{value.reason}/{value.last_transition_time}/{value.message}"
-
-
-_WRITERS: dict[type, Callable[[Any], str]] = {
-    str: str,
-    int: str,
-    float: str,
-    Phase: str,
-    Verdict: str,
-    dict: _mapping,
-    Condition: _condition,
-}
+_PLAIN = frozenset({str, int, float, bool, type(None), Phase, Verdict})
 
 
 Row = dict[str, Any]
@@ -138,7 +127,7 @@ class Trace:
         kind, key, read, detail = _target(request)
         outcome = "ok" if ok else type(value).__name__
         version = value.version if ok and isinstance(value, Model) and hasattr(value, "version") else None
-        why = str(value) if isinstance(value, ClusterError) else None
+        why = str(value) if isinstance(value, ClusterError) else _seen(request, value)
         if request.verb in ("list", "watch") and self.only is not None:
             return
         self.add(
@@ -155,6 +144,15 @@ class Trace:
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
+
+
+def _seen(request: Request, value: Any) -> str | None:
+    """What a get has shown of a task."""
+    if request.verb != "get" or not isinstance(value, AgenticTask):
+        return None
+    status = value.status
+    held = f" held by {status.holder}" if status.holder else ""
+    return f"saw {status.phase} attempt={status.attempt}{held}"
 
 
 def _target(request: Request) -> tuple[str, str | None, str | None, str]:

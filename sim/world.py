@@ -11,9 +11,10 @@ from typing import Any
 
 from foreman.agent.agent import Agent as NodeAgent
 from foreman.agent.agent import AgentOptions
+from foreman.agent.capability import Declared, probe
 from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
-from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
+from foreman.api import AgenticTask, FleetNodeSpec
 from foreman.cluster import AlreadyExists, ClusterError
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
@@ -41,6 +42,7 @@ ENOUGH_VIOLATIONS = 50
 """A run that has gone wrong this often has told enough: it may never end by itself."""
 CALLS_PER_LOOK = 8192
 COLLECT_EVERY = 100_000
+NEVER = 1_000_000_000
 
 
 class World:
@@ -154,14 +156,14 @@ class World:
         await operator.run()
 
     def _agent_program(self, node: str, group: NodeGroup) -> Callable[[Process], Coroutine[Any, Any, None]]:
-        capability = NodeCapability(
-            accelerator=group.accelerator,
+        declared = Declared(
+            accelerator=group.accelerator or "",
             total_ram_gb=group.ram_gb,
-            available_ram_gb=group.ram_gb,
             installed_models=group.models,
             max_context_tokens=group.context_tokens,
             tokens_per_second=group.tokens_per_second,
         )
+        capability = probe("simulated", declared, _nothing_to_read)
         spec = FleetNodeSpec(node_name=node, roles=group.roles, slots=group.slots)
         times = self.scenario.agent
         options = AgentOptions(
@@ -302,7 +304,7 @@ class World:
         self.env.at(max(limit - self.now(), 0), lambda _: self._stop())
         started = time.perf_counter()
         try:
-            with _rare_collections():
+            with rare_collections():
                 while not self._stopped:
                     self.events += self.env.advance(CALLS_PER_LOOK)
                     if progress is not None:
@@ -334,11 +336,12 @@ class World:
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """A run makes almost no cyclic garbage (a caught error now and then), but holds a lot that a collection would look
-    through: at Python's default thresholds that takes a fifth of the time."""
+    through: at Python's default thresholds that takes a fifth of the time. So the young are looked at rarely, the old
+    not at all."""
     before = gc.get_threshold()
-    gc.set_threshold(COLLECT_EVERY, *before[1:])
+    gc.set_threshold(COLLECT_EVERY, before[1], NEVER)
     try:
         yield
     finally:
@@ -354,3 +357,7 @@ async def _create(cluster: Any, process: Process, obj: Any) -> None:
             return
         except ClusterError:
             await process.sleep(1)
+
+
+def _nothing_to_read(source: str) -> str:
+    raise OSError(f"a simulated machine has no {source}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support import advance, new_task, task, world
+
 from foreman.cluster import Unavailable
 from foreman.runtime import ProcessExit
 from sim.clock import Clock
 from sim.cluster import SimCluster
 from sim.hold import Hold
 from sim.host import SECOND, Host, Process
-from support import advance, new_task, task, world
 
 IDLE = "fleet: {cpu: {count: 1}}\nworkload: {count: 0}\nnetwork: {latency: 1ms, watch: 1ms}\noperators: {replicas: 1}"
 

@@ -69,6 +69,7 @@ class Watcher:
         self._wanted: dict[str, float] = {}
         self._done: dict[str, int] = {}
         self._controller = Controller("watcher", runtime, self._reconcile, workers=2)
+        self._planned = False
         self._alarm_at = float("inf")
         self._idle = runtime.event()
         self.tasks.listen(self._changed)
@@ -118,11 +119,12 @@ class Watcher:
             self._done.pop(key, None)
         if claims.claimable(new, self.node):
             self._wanted.setdefault(key, self.runtime.now())
-            self._pump()
+            self._plan()
             if self.draining:
                 self._controller.queue.add(key)
         else:
             self._wanted.pop(key, None)
+            self._rest()
             if new is not None and self._orphan(new):
                 self._controller.queue.add(key)
 
@@ -148,8 +150,15 @@ class Watcher:
 
     # claim
 
+    def _plan(self) -> None:
+        """Claim once all that a list brought is in, so that urgency decides and not the order of names."""
+        if not self._planned:
+            self._planned = True
+            self.runtime.call_later(0, self._pump)
+
     def _pump(self) -> None:
         """Claim the most urgent of the assigned tasks for each free slot."""
+        self._planned = False
         if self.draining:
             return
         while self.admits(self.slots, len(self.runs) + len(self._claiming)) and (ready := self._ready()):

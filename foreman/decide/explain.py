@@ -28,11 +28,19 @@ class Explanation(NamedTuple):
         return f"0/{self.nodes} nodes fit: {counts}; {self.advice}"
 
 
+class Change(NamedTuple):
+    """What would make one ready node fit: how many things differ, by how much numbers fall short, and each in words."""
+
+    steps: int
+    shortfall: int
+    remedies: tuple[str, ...]
+
+
 def explain(want: Requirement, nodes: Iterable[Node]) -> Explanation:
     """Why no node takes a task of this demand at present."""
     counts: Counter[Reason] = Counter()
     waits: Counter[Reason] = Counter()
-    changes: Counter[tuple[int, tuple[str, ...]]] = Counter()
+    changes: Counter[Change] = Counter()
     total = 0
     for node in nodes:
         total += 1
@@ -41,7 +49,7 @@ def explain(want: Requirement, nodes: Iterable[Node]) -> Explanation:
         if wrong:
             counts[wrong[0]] += 1
             if node.ready:
-                changes[len(wrong), tuple(_remedy(reason, want, node) for reason in wrong)] += 1
+                changes[Change(len(wrong), _shortfall(want, node), tuple(_remedy(r, want, node) for r in wrong))] += 1
         elif hurdle is not None:
             counts[hurdle] += 1
             waits[hurdle] += 1
@@ -56,7 +64,7 @@ def _word(total: int, waits: Counter[Reason]) -> str:
     return "NodesNotReady" if waits else "Unschedulable"
 
 
-def _advice(total: int, waits: Counter[Reason], changes: Counter[tuple[int, tuple[str, ...]]]) -> str:
+def _advice(total: int, waits: Counter[Reason], changes: Counter[Change]) -> str:
     if not total:
         return "start a foreman agent"
     for reason, what in (
@@ -68,8 +76,13 @@ def _advice(total: int, waits: Counter[Reason], changes: Counter[tuple[int, tupl
             return f"{what} on {_count(waits[reason])}"
     if not changes:
         return "no ready node is near enough to advise a change"
-    (_, remedies), count = min(changes.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
-    return f"would fit {_count(count)} if {' and '.join(remedies)}"
+    change = min(changes, key=lambda change: (change.steps, change.shortfall, -changes[change], change.remedies))
+    return f"would fit {_count(changes[change])} if {' and '.join(change.remedies)}"
+
+
+def _shortfall(want: Requirement, node: Node) -> int:
+    ram = max(want.min_ram_gb - node.available_ram_gb, 0)
+    return ram + max(want.min_context_tokens - node.max_context_tokens, 0)
 
 
 def _count(number: int) -> str:

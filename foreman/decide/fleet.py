@@ -172,8 +172,8 @@ class Fleet:
         self._pools_of[name] = []
         self._shift_domain(node, -node.used)
         node.forget()
-        if not self._on.get(name):
-            del self.nodes[name], self._pools_of[name]
+        self._shift_domain(node, node.used)
+        self._discard_unknown(node)
 
     def occupy(self, task: str, name: str, want: Requirement) -> None:
         """`task` takes a slot and RAM of node `name`, instead of whatever it held before."""
@@ -190,8 +190,10 @@ class Fleet:
         """`task` holds nothing any more."""
         hold = self.holds.pop(task, None)
         if hold is not None:
+            node = self.node(hold.node)
             del self._on[hold.node][task]
-            self._take(self.node(hold.node), -hold.slots, -hold.ram_gb)
+            self._take(node, -hold.slots, -hold.ram_gb)
+            self._discard_unknown(node)
 
     def choose(self, want: Requirement, avoid: Container[str] = ()) -> str | None:
         """The best open node for `want`; one in `avoid` only if there is no other."""
@@ -214,6 +216,12 @@ class Fleet:
         if self.policy == "random":
             return LotteryPool(want, self.draw)
         return Pool(want, RANKS[self.policy], by_domain=self.policy == "spread")
+
+    def _discard_unknown(self, node: Node) -> None:
+        """A node that is neither known nor held would only be counted among those that do not fit."""
+        if not node.slots and not self._on.get(node.name):
+            self._on.pop(node.name, None)
+            del self.nodes[node.name], self._pools_of[node.name]
 
     def _take(self, node: Node, slots: int, ram_gb: int) -> None:
         node.used += slots

@@ -79,7 +79,13 @@ class Site:
         return host
 
     def agent(
-        self, node: str = "n1", machine: str = "", *, slots: int = 1, roles: tuple[str, ...] = ("worker",), **kwargs: Any
+        self,
+        node: str = "n1",
+        machine: str = "",
+        *,
+        slots: int = 1,
+        roles: tuple[str, ...] = ("worker",),
+        **kwargs: Any,
     ) -> Host:
         """A booted node agent; `kwargs` are of Identity (labels, version, os, arch) and AgentOptions (grace, poll ...)."""
         options = AgentOptions(**{key: kwargs.pop(key) for key in ("grace", "poll", "heartbeat") if key in kwargs})
@@ -88,9 +94,7 @@ class Site:
             holder = instance_of(process.host.name, str(process.host.boots))
             identity = Identity(node, holder, FleetNodeSpec(node_name=node, roles=roles, slots=slots), **kwargs)
             work = Work(self, process, holder)
-            agent = Agent(
-                self.client(process, holder), process, identity, work, lambda: self.capability, options
-            )
+            agent = Agent(self.client(process, holder), process, identity, work, lambda: self.capability, options)
             self.agents[process.host.name] = agent
             await agent.run(process.stop)
 

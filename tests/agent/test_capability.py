@@ -17,9 +17,7 @@ Pages wired down:                        200000.
 """
 DARWIN = {"sysctl -n hw.memsize": f"{64 * GIB}\n", "vm_stat": VM_STAT}
 LINUX = {"/proc/meminfo": "MemTotal:       65843228 kB\nMemFree:         1 kB\nMemAvailable:   33554432 kB\n"}
-FLAGS = Declared(
-    installed_models=("qwen3", "gemma"), max_context_tokens=131072, tokens_per_second=42
-)
+FLAGS = Declared(installed_models=("qwen3", "gemma"), max_context_tokens=131072, tokens_per_second=42)
 
 
 def broken(what):

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from support import world
+
 from foreman.api import TERMINAL, Phase
 from sim.cluster import Fate, Request
 from sim.host import SECOND
 from sim.world import World
-from support import world
 
 SCENARIO = """
 until: 30m
@@ -67,6 +68,13 @@ def freeze_before(w: World, request: Request) -> Fate:
 
 def freeze_after(w: World, request: Request) -> None:
     freeze(w, request)
+
+
+def drain(w: World, request: Request) -> None:
+    """SIGTERM: the agent gives back what it cannot finish and ends; it is started again a minute later."""
+    host = request.cluster.process.host
+    host.terminate()
+    w.env.at(60 * SECOND, lambda _: host.boot())
 
 
 def lose_reply(w: World, request: Request) -> Fate:
@@ -129,7 +137,7 @@ def sweep(strike: Strike, *sets: str) -> list[str]:
     return found
 
 
-STRIKES = [crash_before, crash_after, freeze_before, freeze_after, lose_reply, drop]
+STRIKES = [crash_before, crash_after, freeze_before, freeze_after, lose_reply, drop, drain]
 SHAPES = {
     "two operators, two nodes": (),
     "one operator, one node with two slots": ("operators.replicas=1", "fleet.cpu.count=1", "fleet.cpu.slots=2"),
@@ -152,7 +160,14 @@ def test_the_sweep_strikes_every_process_in_every_verb():
     run = Sweep()
     assert list(run.faults()) == []
     assert run.hosts == HOSTS
-    assert {request.split()[1] for request in run.requests} == {"list", "watch", "get", "create", "patch", "patch_status"}
+    assert {request.split()[1] for request in run.requests} == {
+        "list",
+        "watch",
+        "get",
+        "create",
+        "patch",
+        "patch_status",
+    }
 
 
 def test_a_strike_is_felt():
@@ -161,7 +176,7 @@ def test_a_strike_is_felt():
     claim = next(i for i, each in enumerate(undisturbed.requests) if each.startswith("cpu-") and "default/" in each)
     runs = [Sweep(claim, strike) for strike in STRIKES]
     assert undisturbed.requests not in [run.requests for run in runs]
-    assert [run.world.hosts["cpu-1"].boots for run in runs] == [2, 2, 1, 1, 1, 1]
+    assert [run.world.hosts["cpu-1"].boots for run in runs] == [2, 2, 1, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("mutation", ["unconditional-writes", "no-attempt-fence"])

@@ -402,6 +402,8 @@ class Play:
             if int(new.version) <= self.shown.get(new.key, 0):
                 self.went_back.append(new.key)
             self.shown[new.key] = int(new.version)
+        elif old is not None and int(old.version) > self.cache.position:
+            self.went_back.append(old.key)
 
     def write(self, name: str, delete: bool) -> None:
         task = stored(self.lab).get(f"default/{name}")

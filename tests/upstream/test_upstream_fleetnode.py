@@ -181,10 +181,12 @@ def observed(*heartbeats):
     return clock, liveness
 
 
-@pytest.mark.parametrize(("age", "stale"), [(0, False), (30, False), (89, False), (90, False), (90.001, True), (3600, True)])
+@pytest.mark.parametrize(
+    ("age", "stale"), [(0, False), (30, False), (89, False), (90, False), (90.001, True), (3600, True)]
+)
 @pytest.mark.parametrize("beats", [(1,), (None,), (1, 2), (None, 3)], ids=str)
 def test_heartbeat_stale(beats, age, stale):
-    """HEAD: HeartbeatStale table: true if the age is strictly > 90 s (ours: no heartbeat counts from when it was first seen)."""
+    """HEAD: HeartbeatStale table: strictly > 90 s (ours: no heartbeat counts from when it was first seen)."""
     clock, liveness = observed(*beats)
     clock.time += age
     assert liveness.stale("n") is stale
@@ -219,7 +221,7 @@ def test_blindness_forgives_all_silence():
 
 
 @pytest.mark.parametrize("beat", [None, "now"])
-@pytest.mark.parametrize(("silence", "reaped"), [(0, False), (500, False), (560, False), (800, True)])
+@pytest.mark.parametrize(("silence", "reaped"), [(1, False), (500, False), (590, False), (700, True)])
 def test_drain_reapable(beat, silence, reaped):
     """HEAD: DrainReapable table, incl. no heartbeat -> creation time (ours: silence the operator has seen, > 10 min)."""
     w = fleet("a")

@@ -153,7 +153,9 @@ def test_the_demo_of_the_seed():
     """M2, the seed's demo: empty -> Pending -> Scheduled -> Running -> Succeeded, its trail and its envelope."""
     w = fleet("a")
     phases = []
-    w.server.observers.append(lambda change: phases.append(change.new.status.phase) if change.key == "default/t" else None)
+    w.server.observers.append(
+        lambda change: phases.append(change.new.status.phase) if change.key == "default/t" else None
+    )
     put(w, "t", seconds=10, payload={"agent": "coder"}, modelRef="qwen")
     status = until_phase(w, "t", Phase.SUCCEEDED).status
     assert list(dict.fromkeys(phases)) == [None, Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING, Phase.SUCCEEDED]

@@ -8,7 +8,13 @@ from support import new_agent, new_node, new_task
 from foreman.decide.filters import Node, Reason, mismatches, obstacle
 from foreman.decide.requirement import ANYTHING, requirement_of
 
-SMALL = {"accelerator": "metal", "availableRAMGB": 8, "totalRAMGB": 16, "installedModels": ["qwen"], "maxContextTokens": 8192}
+SMALL = {
+    "accelerator": "metal",
+    "availableRAMGB": 8,
+    "totalRAMGB": 16,
+    "installedModels": ["qwen"],
+    "maxContextTokens": 8192,
+}
 DEMANDING = {"accelerator": "cuda", "minRAMGB": 64}
 
 

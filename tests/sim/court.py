@@ -1,0 +1,100 @@
+"""A court: the checkers over an API server that tests write to by hand, legally or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from support import new_agent, new_node, new_task
+
+from foreman.api import AgenticTask, Condition, Phase
+from foreman.executors import Execution
+from sim.apiserver import ApiServer
+from sim.checkers import Checkers, Violation
+from sim.clock import Clock
+from sim.host import EPOCH, SECOND, Signal
+
+ROLES = {"op": "operator", "n1/1": "agent", "n1/2": "agent", "n2/1": "agent"}
+METAL = {"accelerator": "metal", "total_ram_gb": 32, "available_ram_gb": 32}
+
+
+class Court:
+    """`op` is the operator, `n1/1` and `n1/2` two processes of the agent on the metal node n1, which has 32 GiB."""
+
+    def __init__(self, slots: int = 1) -> None:
+        self.time = 0
+        self.server = ApiServer(lambda: EPOCH + self.time // SECOND)
+        self.found: list[Violation] = []
+        self.checkers = Checkers(
+            self.server, lambda: self.time, lambda actor: ROLES.get(actor, "user"), True, self.found.append
+        )
+        self.server.observers.append(self.checkers.committed)
+        for name in ("n1", "n2"):
+            self.server.create(f"{name}/1", new_node(name, slots=slots))
+            self.node(name, phase="Ready", capability=METAL)
+            self.beat(name)
+
+    def wait(self, seconds: int) -> None:
+        self.time += seconds * SECOND
+
+    def node(self, name: str, **changes: Any) -> None:
+        self.server.patch_status(f"{name}/1", self.server.get("test", "FleetNode", name), changes, None)
+
+    def beat(self, name: str = "n1") -> None:
+        self.node(name, last_heartbeat_time=EPOCH + self.time // SECOND)
+
+    def agent(self, name: str, limit: int) -> None:
+        self.server.create("user", new_agent(name, maxConcurrentTasks=limit))
+
+    def task(self, name: str = "a") -> AgenticTask:
+        found: AgenticTask = self.server.get("test", "AgenticTask", name, "default")
+        return found
+
+    def write(self, actor: str, name: str = "a", **changes: Any) -> None:
+        self.server.patch_status(actor, self.task(name), changes, None)
+
+    # the life of a task, as it should be
+
+    def pending(self, name: str = "a", **spec: Any) -> None:
+        self.server.create("user", new_task(name, **spec))
+        self.write("op", name, phase=Phase.PENDING)
+
+    def assign(self, name: str = "a", node: str = "n1") -> None:
+        attempt = self.task(name).status.attempt + 1
+        self.write("op", name, phase=Phase.SCHEDULED, assigned_node=node, attempt=attempt)
+
+    def claim(self, name: str = "a", holder: str = "n1/1") -> None:
+        now = EPOCH + self.time // SECOND
+        self.write(holder, name, phase=Phase.RUNNING, holder=holder, claimed_at=now, started_at=now)
+
+    def running(self, name: str = "a", **spec: Any) -> None:
+        self.pending(name, **spec)
+        self.assign(name)
+        self.claim(name)
+
+    def start(self, name: str = "a", holder: str = "n1/1", attempt: int | None = None) -> Execution:
+        task = self.task(name)
+        execution = Execution(task, attempt or task.status.attempt, Signal(Clock()))
+        self.checkers.execution_started(holder, execution)
+        return execution
+
+    def execute(self, name: str = "a", holder: str = "n1/1") -> None:
+        self.checkers.execution_ended(holder, self.start(name, holder), True)
+
+    def finish(self, name: str = "a", holder: str = "n1/1") -> None:
+        self.write(holder, name, phase=Phase.SUCCEEDED, verdict="GO", finished_at=EPOCH)
+
+    def release(self, actor: str = "op", name: str = "a", **more: Any) -> None:
+        self.write(actor, name, phase=Phase.PENDING, assigned_node="", holder="", **more)
+
+    def condition(self, reason: str, status: str = "False", type_: str = "Scheduled") -> tuple[Condition, ...]:
+        now = EPOCH + self.time // SECOND
+        return (Condition(type=type_, status=status, reason=reason, last_transition_time=now),)
+
+    # the verdict
+
+    def judge(self, calm: int = 10_000) -> None:
+        self.checkers.liveness(EPOCH + self.time // SECOND, calm * SECOND)
+
+    def broken(self) -> set[str]:
+        assert self.found == self.checkers.violations
+        return {violation.invariant for violation in self.found}
