@@ -9,6 +9,7 @@ election only saves them from stepping on each other's toes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from foreman.api import Lease, LeaseSpec
 from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, NotFound
@@ -106,7 +107,7 @@ class Election:
         self._renewed = started
         return True
 
-    def _claim(self, transitions: int) -> dict[str, object]:
+    def _claim(self, transitions: int) -> dict[str, Any]:
         wall = float(self.runtime.wall())
         return {
             "holder_identity": self.identity,
@@ -123,14 +124,13 @@ class Election:
             assert isinstance(lease, Lease)
             if lease.spec.holder_identity != self.identity:
                 raise LostLeadership(f"{lease.spec.holder_identity} has taken the lease from {self.identity}")
-            renewal = {"spec": {"renew_time": float(self.runtime.wall())}}
-            await self.cluster.patch(lease, self._distinct(lease, renewal), if_version=lease.version)
+            renewal = {"spec": {"renew_time": self._distinct_time(lease)}}
+            await self.cluster.patch(lease, renewal, if_version=lease.version)
         except (Conflict, ClusterError):
             return
         self._renewed = started
 
-    def _distinct(self, lease: Lease, renewal: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-        """A renewal that changes nothing would not be a write: candidates look for a new version."""
-        if lease.spec.renew_time == renewal["spec"]["renew_time"]:
-            renewal["spec"]["renew_time"] = (lease.spec.renew_time or 0.0) + 0.001
-        return renewal
+    def _distinct_time(self, lease: Lease) -> float:
+        """Now, but never what the lease says already: a renewal that changes nothing would be no write, and candidates wait for one."""
+        now, last = float(self.runtime.wall()), lease.spec.renew_time
+        return now if now != last else now + 0.001

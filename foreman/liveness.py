@@ -7,7 +7,7 @@ does not look like the death of the fleet (Kubernetes #28832).
 
 from __future__ import annotations
 
-from foreman.api import HEARTBEAT_TIMEOUT_SECONDS, FleetNode
+from foreman.api import HEARTBEAT_TIMEOUT_SECONDS, FleetNode, FleetNodePhase
 from foreman.cache import Cache
 from foreman.runtime import Runtime
 
@@ -56,3 +56,11 @@ class Liveness:
         elif old is None or new is None:
             # Come or gone: silence counts from here, but existing is no proof of life.
             self._seen[(new or old).metadata.name] = self.runtime.now()  # type: ignore[union-attr]
+        if new is not None and _lost(new) and not _lost(old):
+            # Another operator may have been listening for longer: only a heartbeat after its verdict proves it wrong. Two that
+            # overrule each other at once would burn a task's strikes within milliseconds.
+            self._heard.discard(new.metadata.name)
+
+
+def _lost(node: FleetNode | None) -> bool:
+    return node is not None and node.status.phase is FleetNodePhase.NOT_READY

@@ -137,7 +137,8 @@ class TaskController:
             await self._write(task, {"phase": after(None, Event.OBSERVED)})
             return None
         if phase in TERMINAL:
-            return await self._finished(task)
+            await self._finished(task)
+            return None
         if phase in IN_FLIGHT:
             return await self._guard(task)
         return await self._dispatch(task)
@@ -204,6 +205,9 @@ class TaskController:
             node = cast(FleetNode, await self.cluster.get("FleetNode", name))
         except NotFound:
             return True
+        if not self.liveness.stale(name):
+            # The heartbeat that was missing has come over the watch meanwhile.
+            return False
         seen = self.nodes.get(name)
         if seen is not None and seen.status.last_heartbeat_time == node.status.last_heartbeat_time:
             return True

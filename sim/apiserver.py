@@ -13,103 +13,16 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from foreman.api import KINDS, AgenticTask
 from foreman.api.errors import InvalidObject
 from foreman.api.meta import ObjectMeta, OwnerReference, Resource
 from foreman.api.patch import merge
 from foreman.cluster import AlreadyExists, Conflict, Event, Expired, Invalid, Listing, NotFound, Selector
+from sim.selection import Address, Change, Stream, check_selector, event_for
 
 HISTORY = 20_000
-FIELD = "status.assignedNode"
-
-
-class Change(NamedTuple):
-    """One committed write. `fields` holds the patch (python names) or is empty; `old`/`new` are None when absent."""
-
-    version: int
-    verb: str
-    actor: str
-    kind: str
-    key: str
-    old: Any
-    new: Any
-    fields: Mapping[str, Any]
-
-
-Address = tuple[str, str]
-"""(kind, key) of an object."""
-Sink = Callable[[Event], None]
-
-
-class Stream:
-    """A watch as the server sees it: a selection and where to send its events.
-
-    `indexed`: the index the server finds it by (kind, and node for tasks) is all there is to its selection.
-    """
-
-    __slots__ = ("closed", "fields", "indexed", "kind", "labels", "namespace", "send")
-
-    def __init__(
-        self, kind: str, send: Sink, namespace: str | None, labels: Selector | None, fields: Selector | None
-    ) -> None:
-        self.kind = kind
-        self.send = send
-        self.namespace = namespace
-        self.labels = labels
-        self.fields = fields
-        self.closed = False
-        by_index = not fields or (kind == "AgenticTask" and list(fields) == [FIELD])
-        self.indexed = by_index and not labels and namespace is None
-
-    def selects(self, obj: Resource | None) -> bool:
-        if obj is None:
-            return False
-        if self.namespace is not None and obj.metadata.namespace != self.namespace:
-            return False
-        if self.labels and any(obj.metadata.labels.get(k) != v for k, v in self.labels.items()):
-            return False
-        return not self.fields or all(field_value(obj, path) == value for path, value in self.fields.items())
-
-    def offer(self, change: Change) -> None:
-        """Send what `change` is to this selection, if anything."""
-        event = event_for(change, self.selects(change.old), self.selects(change.new))
-        if event is not None:
-            self.send(event)
-
-
-def event_for(change: Change, before: bool, after: bool) -> Event | None:
-    """The event of a watcher that selected the object `before` and/or selects it `after` the change."""
-    version = str(change.version)
-    if after:
-        return Event("MODIFIED" if before else "ADDED", change.new, version)
-    return Event("DELETED", _at(change.old, version), version) if before else None
-
-
-def _at(obj: Any, version: str) -> Any:
-    """`obj` as a DELETED event shows it: its last state that was selected, at the version of what ended that."""
-    return obj.evolve(metadata=obj.metadata.evolve(resource_version=version))
-
-
-def check_selector(kind: str, fields: Selector | None) -> None:
-    """Raises Invalid for a field that `kind` cannot be selected by, whether or not there are objects."""
-    for path in fields or ():
-        if path not in _SELECTABLE[kind]:
-            raise Invalid(f"field label not supported: {path}")
-
-
-def field_value(obj: Resource, path: str) -> str:
-    """The value of a selectable field, '' when unset."""
-    if path == FIELD and isinstance(obj, AgenticTask):
-        return obj.status.assigned_node
-    if path == "status.phase" and isinstance(obj, AgenticTask):
-        return obj.status.phase or ""
-    if path == "metadata.name":
-        return obj.metadata.name
-    if path == "metadata.namespace":
-        return obj.metadata.namespace or ""
-    raise Invalid(f"field label not supported: {path}")
 
 
 class ApiServer:
@@ -140,9 +53,8 @@ class ApiServer:
         table = self._table(kind)
         check_selector(kind, fields)
         stream = Stream(kind, _nowhere, namespace, labels, fields)
-        node = (fields or {}).get(FIELD)
-        if node:
-            table = self._by_node.get(node, {})
+        if stream.node:
+            table = self._by_node.get(stream.node, {})
         items = tuple(table[key] for key in sorted(table) if stream.selects(table[key]))
         return Listing(items, str(self.version))
 
@@ -358,8 +270,7 @@ class ApiServer:
             self._tell(watched[after], change, False, True)
 
     def _streams_of(self, stream: Stream) -> dict[Stream, None]:
-        node = (stream.fields or {}).get(FIELD)
-        return self._node_streams[node] if node and stream.kind == "AgenticTask" else self._streams[stream.kind]
+        return self._node_streams[stream.node] if stream.node else self._streams[stream.kind]
 
     def _track_owners(self, change: Change) -> None:
         obj = change.new or change.old
@@ -394,12 +305,6 @@ _SERVER_OWNED = frozenset(
         "deletion_grace_period_seconds",
     }
 )
-
-_SELECTABLE = {
-    kind: {"metadata.name", *(path.removeprefix(".") for path in cls.SELECTABLE)}
-    | ({"metadata.namespace"} if cls.NAMESPACED else set())
-    for kind, cls in KINDS.items()
-}
 
 # As with any CRD that has a status subresource, what a create says about the status is dropped.
 _BLANK_STATUS = {

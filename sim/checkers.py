@@ -28,7 +28,8 @@ from foreman.decide.filters import Node, mismatches
 from foreman.decide.lifecycle import TABLE
 from foreman.decide.requirement import Requirement, requirement_of
 from foreman.executors import Execution
-from sim.apiserver import ApiServer, Change
+from sim.apiserver import ApiServer
+from sim.selection import Change
 
 SAFETY = {
     "legal-transition": "a task moves only along the phase table",

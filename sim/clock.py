@@ -1,14 +1,16 @@
 """The clock of a run: a simpy Environment whose heap holds plain calls as well as simpy's events.
 
 Time is whole microseconds. Nearly everything that happens in a run is "call this function with that argument then": `at` puts
-just that into the heap, with no event object around it, and `advance` runs it in one loop. An event of simpy's own is such a
+just that into the heap, with no event object around it, and `advance` runs it in one loop. The heap holds only about the next
+second; what is due later lies in unsorted buckets until then, so that ten thousand nodes' timers do not make it deep. An event of simpy's own is such a
 call too (`_fire`), so Timeout, Process, Resource and the rest work here as they do on any Environment.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any
 
@@ -18,6 +20,9 @@ from simpy.events import NORMAL, Event
 
 _FIRST = -1
 """Before everything else that is due at the same microsecond."""
+
+_SPAN = 20
+"""A bucket spans 2**20 microseconds."""
 
 _Entry = tuple[int, int, int, Callable[[Any], None], Any]
 
@@ -29,12 +34,14 @@ class _Halt(BaseException):
 class Clock(simpy.Environment):
     """Virtual time in microseconds. `now` is a plain attribute here: it is read many times an event."""
 
-    now: int = 0  # type: ignore[assignment]
+    now: int = 0
 
     def __init__(self) -> None:
         super().__init__()
         self._queue: list[_Entry] = []  # type: ignore[assignment]
         self._eid = count()
+        self._horizon = 0
+        self._later: defaultdict[int, list[_Entry]] = defaultdict(list)
 
     @property
     def _now(self) -> int:
@@ -47,14 +54,37 @@ class Clock(simpy.Environment):
 
     def at(self, delay: int, call: Callable[[Any], None], argument: Any = None) -> None:
         """`call(argument)` in `delay` microseconds, after what was put there before for the same moment."""
-        heappush(self._queue, (self.now + delay, NORMAL, next(self._eid), call, argument))
+        due = self.now + delay
+        if due < self._horizon:
+            heappush(self._queue, (due, NORMAL, next(self._eid), call, argument))
+        else:
+            self._later[due >> _SPAN].append((due, NORMAL, next(self._eid), call, argument))
 
     def schedule(self, event: Event, priority: int = NORMAL, delay: Any = 0) -> None:  # type: ignore[override]
-        heappush(self._queue, (self.now + delay, priority, next(self._eid), self._fire, event))
+        due = int(self.now + delay)
+        entry = due, priority, next(self._eid), self._fire, event
+        if due < self._horizon:
+            heappush(self._queue, entry)
+        else:
+            self._later[due >> _SPAN].append(entry)
+
+    def peek(self) -> float:  # type: ignore[override]
+        if not self._queue and self._later:
+            self._open()
+        return super().peek()
+
+    def _open(self) -> None:
+        """The heap is empty: it takes the next bucket."""
+        if not self._later:
+            raise EmptySchedule
+        bucket = min(self._later)
+        self._queue += self._later.pop(bucket)
+        heapify(self._queue)
+        self._horizon = (bucket + 1) << _SPAN
 
     def step(self) -> None:
         if not self._queue:
-            raise EmptySchedule
+            self._open()
         self.now, _, _, call, argument = heappop(self._queue)
         if call is not _halt:
             call(argument)
@@ -65,6 +95,8 @@ class Clock(simpy.Environment):
         done = 0
         try:
             for done in range(1, calls + 1):
+                if not queue:
+                    self._open()
                 self.now, _, _, call, argument = pop(queue)
                 call(argument)
         except _Halt:

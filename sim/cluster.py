@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Literal
 
 from foreman.cluster import ClusterError, Event, Expired, Forbidden, Listing, Selector, Unavailable
-from sim.apiserver import ApiServer, Stream
+from sim.apiserver import ApiServer
 from sim.clock import Clock
 from sim.host import SECOND, Process, Task
 from sim.network import Link
+from sim.selection import Stream
 
 REQUEST_TIMEOUT = 10 * SECOND
 WATCH_TIMEOUT = 300 * SECOND
@@ -98,7 +99,11 @@ class Request:
         ok, value = yield self
         if ok:
             return value
-        raise value
+        try:
+            raise value
+        finally:
+            # Else the error holds this frame, which holds the error: garbage that only a collector could find.
+            del value
 
     @property
     def actor(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from foreman.cluster import ClusterError
@@ -40,6 +42,8 @@ class Faults:
         self.pending = 0
         self.ended_at = 0
         self.on_calm: Callable[[], None] = lambda: None
+        self._standing: Counter[tuple[str, str]] = Counter()
+        self._losses = {name: [link.loss_out] for name, link in links.items()}
         for fault in scenario.faults:
             for number in range(fault.times):
                 self._plan(fault, fault.at + number * fault.every)
@@ -89,27 +93,26 @@ class Faults:
     # one function a fault; each returns what mends it
 
     def crash(self, name: str, fault: Fault) -> Mend:
-        self.hosts[name].crash()
-        return self.hosts[name].boot
+        return self._stand(name, "down", self.hosts[name].crash, self.hosts[name].boot)
 
     def freeze(self, name: str, fault: Fault) -> Mend:
-        self.hosts[name].freeze()
-        return self.hosts[name].thaw
+        return self._stand(name, "frozen", self.hosts[name].freeze, self.hosts[name].thaw)
 
     def drain(self, name: str, fault: Fault) -> Mend:
-        self.hosts[name].terminate()
-        return self.hosts[name].boot
+        return self._stand(name, "down", self.hosts[name].terminate, self.hosts[name].boot)
 
     def partition(self, name: str, fault: Fault) -> Mend:
         link = self.links[name]
-        out, into = fault.direction in ("both", "out"), fault.direction in ("both", "in")
+        ways = [f"cut_{way}" for way in ("out", "in") if fault.direction in ("both", way)]
+        mends = [
+            self._stand(name, way, partial(setattr, link, way, True), partial(setattr, link, way, False)) for way in ways
+        ]
 
-        def cut(value: bool) -> None:
-            link.cut_out = value if out else link.cut_out
-            link.cut_in = value if into else link.cut_in
+        def mend() -> None:
+            for each in mends:
+                each()
 
-        cut(True)
-        return lambda: cut(False)
+        return mend
 
     def slow(self, name: str, fault: Fault) -> Mend:
         return self._add(self.links[name], "slow", fault.by)
@@ -125,18 +128,18 @@ class Faults:
         return self._add(replica, "lag", fault.by)
 
     def loss(self, name: str, fault: Fault) -> Mend:
-        link = self.links[name]
-        before = link.loss_out, link.loss_in
-        link.loss_out = link.loss_in = fault.rate
+        link, rates = self.links[name], self._losses[name]
+        rates.append(fault.rate)
+        link.loss_out = link.loss_in = max(rates)
 
         def mend() -> None:
-            link.loss_out, link.loss_in = before
+            rates.remove(fault.rate)
+            link.loss_out = link.loss_in = max(rates)
 
         return mend
 
     def api_outage(self, name: str, fault: Fault) -> Mend:
-        self.endpoint.fail()
-        return self.endpoint.recover
+        return self._stand(name, "out", self.endpoint.fail, self.endpoint.recover)
 
     def compact(self, name: str, fault: Fault) -> Mend:
         self.server.compact()
@@ -157,6 +160,19 @@ class Faults:
             self.server.delete("user", obj)
         except ClusterError:
             return
+
+    def _stand(self, name: str, state: str, begin: Callable[[], None], end: Callable[[], None]) -> Mend:
+        """`begin` a state that several faults may ask for at once; it ends when the last of them is mended."""
+        standing = self._standing
+        standing[name, state] += 1
+        begin()
+
+        def mend() -> None:
+            standing[name, state] -= 1
+            if not standing[name, state]:
+                end()
+
+        return mend
 
     @staticmethod
     def _add(thing: Any, field: str, by: int) -> Mend:

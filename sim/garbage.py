@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sim.apiserver import Address, ApiServer, Change
+from sim.apiserver import ApiServer
 from sim.clock import Clock
 from sim.host import SECOND
+from sim.selection import Address, Change
 
 ACTOR = "janitor"
 DELAY = 1 * SECOND

@@ -202,6 +202,7 @@ class Host:
         self.exits: list[tuple[int, str, Exception]] = []
         self.on_crash: Callable[[Host, str, Exception], None] | None = None
         self._graveyard: list[set[Task]] = []
+        self._restart_at = -1
 
     @property
     def up(self) -> bool:
@@ -222,6 +223,7 @@ class Host:
 
     def crash(self) -> None:
         """Power cut: every coroutine stops where it is; requests already on the wire go on without their sender."""
+        self._restart_at = -1
         process, self.process = self.process, None
         if process is not None:
             process.die()
@@ -229,6 +231,7 @@ class Host:
 
     def terminate(self) -> None:
         """SIGTERM: ask the program to drain and end."""
+        self._restart_at = -1
         if self.process is not None:
             self.process.stop.set()
 
@@ -246,4 +249,10 @@ class Host:
         self.crash()
         if not isinstance(error, ProcessExit) and self.on_crash is not None:
             self.on_crash(self, task, error)
-        self.env.at(self.restart_delay, lambda _: self.boot())
+        self._restart_at = self.env.now + self.restart_delay
+        self.env.at(self.restart_delay, self._restart)
+
+    def _restart(self, _: None) -> None:
+        """The supervisor restarts what ended by itself, unless the machine went down meanwhile."""
+        if self.env.now == self._restart_at:
+            self.boot()

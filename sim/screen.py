@@ -70,7 +70,7 @@ class Live:
 
 
 def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
-    """Print the summary of a finished run."""
+    """Print the summary of a finished run; `replay` is the command that runs it again."""
     style, mark = _MARKS[result["verdict"]]
     heading = Text.assemble(
         (f"{result['scenario']}: ", "bold"), f"seed {result['seed']}  policy {result['policy']}: ", (mark, style)
@@ -83,7 +83,7 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
         table.add_row(label, text)
     console.print(table)
     console.print(Text.assemble(("replay     ", "dim"), (replay, "cyan")), soft_wrap=True)
-    _complaints(console, result)
+    _complaints(console, result, replay)
 
 
 def _rows(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
@@ -135,7 +135,7 @@ def _time(result: Mapping[str, Any]) -> str:
     )
 
 
-def _complaints(console: Console, result: Mapping[str, Any]) -> None:
+def _complaints(console: Console, result: Mapping[str, Any], replay: str) -> None:
     for crash in result["crashes"][:SHOWN]:
         console.print(Text(f"crashed: {crash}", style="red"))
     violations = result["violations"]
@@ -146,8 +146,9 @@ def _complaints(console: Console, result: Mapping[str, Any]) -> None:
         console.print(Text(f"... and {len(violations) - SHOWN:,} more violations (--json lists all)", style="red"))
     for line in result["unmet"]:
         console.print(Text(line, style="yellow"))
-    if violations:
-        console.print(Text(f"why: foreman sim story with task {violations[0]['task']} tells what led to it", style="cyan"))
+    if violations and "/" in violations[0]["task"]:
+        story = replay.replace("foreman sim run", "foreman sim story", 1) + " " + shlex.quote(violations[0]["task"])
+        console.print(Text.assemble(("why        ", "dim"), (story, "cyan")), soft_wrap=True)
 
 
 def _s(seconds: float) -> str:

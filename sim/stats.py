@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from foreman.api import ANNOTATION_AUDITED, IN_FLIGHT, TERMINAL, AgenticTask, Phase
-from sim.apiserver import Change
+from sim.selection import Change
 
 _HELD = (Phase.RUNNING, Phase.VERIFYING)
 

@@ -14,8 +14,8 @@ from typing import IO, Any
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
 from foreman.cluster import ClusterError
 from foreman.executors import Execution
-from sim.apiserver import Change
 from sim.cluster import Request
+from sim.selection import Change
 
 _FLUSH = 1024
 _SPECS = 256
@@ -175,7 +175,7 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
 def summary(changes: Mapping[str, Any], before: Any = None) -> str:
     """The telling part of a patch: 'phase=Running holder=gpu-0/1 Running=True/Claimed'. `before`: the status it was made for."""
     known = getattr(before, "conditions", ())
-    parts = []
+    parts: list[str] = []
     for name, value in changes.items():
         if name == "conditions":
             parts.extend(f"{each.type}={each.status}/{each.reason}" for each in value if each not in known)

@@ -24,7 +24,7 @@ NEVER = frozenset({"random", "secrets", "simpy", "uuid"})
 COMPOSITION_ROOT = "foreman/cli.py"
 # The only executors that talk to a model endpoint or a subprocess; every other one runs in the simulator too.
 EFFECTFUL_EXECUTORS: tuple[str, ...] = ()
-ENTRY_POINTS = (COMPOSITION_ROOT, "sim/bench.py")
+ENTRY_POINTS = (COMPOSITION_ROOT, "sim/bench.py", "sim/soak.py")
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 10
@@ -60,6 +60,10 @@ def _absolute(node: ast.ImportFrom, path: str) -> str:
     return ".".join([*package, *([node.module] if node.module else [])])
 
 
+def _for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 def imports(path: str, source: str) -> Iterator[Import]:
     """Every import of the file at `path` (relative to the root), inside functions and under TYPE_CHECKING as well."""
     todo: list[tuple[ast.AST, bool]] = [(ast.parse(source), False)]
@@ -69,7 +73,7 @@ def imports(path: str, source: str) -> Iterator[Import]:
             yield from (Import(alias.name, (), lazy, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield Import(_absolute(node, path), tuple(a.name for a in node.names), lazy, node.lineno)
-        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        lazy = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _for_types_only(node)
         todo += [(child, lazy) for child in ast.iter_child_nodes(node)]
 
 

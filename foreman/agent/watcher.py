@@ -12,7 +12,7 @@ from typing import cast
 from foreman.agent.run import Run
 from foreman.api import AgenticTask, FleetNode, Phase
 from foreman.cache import Cache, Stalled
-from foreman.cluster import Cluster, ClusterError, NotFound
+from foreman.cluster import Cluster, ClusterError, NotFound, Unavailable
 from foreman.controller import Controller
 from foreman.decide import claims
 from foreman.executors import Executor
@@ -66,6 +66,7 @@ class Watcher:
         self.discarded = 0
         self.started = 0
         self._claiming: dict[str, None] = {}
+        self._orphans: dict[str, None] = {}
         self._wanted: dict[str, float] = {}
         self._done: dict[str, int] = {}
         self._controller = Controller("watcher", runtime, self._reconcile, workers=2)
@@ -125,8 +126,17 @@ class Watcher:
         else:
             self._wanted.pop(key, None)
             self._rest()
-            if new is not None and self._orphan(new):
-                self._controller.queue.add(key)
+        self._reckon(key)
+
+    def _reckon(self, key: str) -> None:
+        """Note whether the task is an orphan. Until that is settled it has a slot: by the API server's books it runs here."""
+        task = self.tasks.get(key)
+        if task is not None and self._orphan(task):
+            self._orphans[key] = None
+            self._controller.queue.add(key)
+        elif key in self._orphans:
+            del self._orphans[key]
+            self._plan()
 
     def _stands(self, run: Run, task: AgenticTask | None) -> bool:
         if task is None or task.metadata.deletion_timestamp is not None:
@@ -161,13 +171,16 @@ class Watcher:
         self._planned = False
         if self.draining:
             return
-        while self.admits(self.slots, len(self.runs) + len(self._claiming)) and (ready := self._ready()):
+        while self.admits(self.slots, self._taken()) and (ready := self._ready()):
             best = min(ready, key=claims.claim_order)
             del self._wanted[best.key]
             self._claiming[best.key] = None
             self.runtime.spawn(self._claim_and_run(best), "run")
         for key in self._wanted:
             self._controller.queue.add_after(key, PATIENCE_SECONDS)
+
+    def _taken(self) -> int:
+        return len(self.runs) + len(self._claiming) + len(self._orphans)
 
     def _ready(self) -> list[AgenticTask]:
         """What may be claimed now. An attempt given anew to this node waits until the one before has let go of the slot."""
@@ -179,14 +192,29 @@ class Watcher:
         try:
             changes = claims.claim(task, self.node, self.holder, self.runtime.wall())
             claimed = await self.cluster.patch_status(task, changes, if_version=task.version)
-        except ClusterError:
-            # Lost, or outcome unknown: the cache will show which, and the claim is tried again if it is still to be had.
+        except ClusterError as error:
+            if isinstance(error, Unavailable):
+                await self._find_out(task)
             del self._claiming[key]
+            # Perhaps the claim is ours after all, and an orphan for now; perhaps it is still to be had.
+            self._reckon(key)
             self._controller.queue.add_after(key, CLAIM_RETRY_SECONDS)
             self._rest()
             self._pump()
         else:
             await self._carry_out(claimed)
+
+    async def _find_out(self, task: AgenticTask) -> None:
+        """What became of a claim without an answer; its slot stays taken until the API server has shown it."""
+        while True:
+            await self.runtime.sleep(CLAIM_RETRY_SECONDS)
+            try:
+                live = await self.cluster.get("AgenticTask", task.metadata.name, task.metadata.namespace)
+                return self.tasks.observe(cast(AgenticTask, live))
+            except NotFound:
+                return None
+            except ClusterError:
+                continue
 
     async def _carry_out(self, task: AgenticTask) -> None:
         run = self.run_type(self.cluster, self.runtime, self.executor, task, self.holder)
@@ -210,6 +238,7 @@ class Watcher:
             self.discarded += 1
         if written is not None:
             self.tasks.observe(written)
+        self._reckon(run.key)
         self._rest()
         self._pump()
 
@@ -248,7 +277,8 @@ class Watcher:
     async def _adopt_or_release(self, task: AgenticTask) -> None:
         """A claim of ours whose answer was lost is carried out; one of an earlier life goes back to Pending."""
         if task.status.holder == self.holder and not self.draining:
-            if self.admits(self.slots, len(self.runs) + len(self._claiming)):
+            if self.admits(self.slots, self._taken() - len({task.key} & self._orphans.keys())):
+                self._orphans.pop(task.key, None)
                 self._claiming[task.key] = None
                 self.runtime.spawn(self._carry_out(task), "run")
                 return

@@ -31,18 +31,21 @@ def wire_name(field: str) -> str:
     return ACRONYMS.get(field) or to_camel(field)
 
 
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a zone, e.g. 2026-01-01T00:00:00Z")
+    return moment
+
+
 def _parse_time(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str):
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError("a time needs a zone, e.g. 2026-01-01T00:00:00Z")
-        return int(moment.timestamp() // 1)
+        return int(_moment(value).timestamp() // 1)
     raise ValueError("expected an RFC 3339 time, e.g. 2026-01-01T00:00:00Z")
 
 
-@lru_cache(maxsize=4096)
 def format_time(seconds: int) -> str:
     """RFC 3339 in UTC at the 1 s resolution of the Kubernetes API: 0 -> '1970-01-01T00:00:00Z'."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -58,7 +61,7 @@ Time = Annotated[
 
 MicroTime = Annotated[
     float,
-    BeforeValidator(lambda v: datetime.fromisoformat(v).timestamp() if isinstance(v, str) else v),
+    BeforeValidator(lambda value: _moment(value).timestamp() if isinstance(value, str) else value),
     PlainSerializer(lambda v: datetime.fromtimestamp(v, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"), return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]

@@ -8,7 +8,7 @@ never from a counter somebody has to remember to decrement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ class Pool:
             self._compact(heap)
         return before is None
 
-    def best(self, domain_load: dict[str, int], avoid: Container[str]) -> str | None:
+    def best(self, domain_load: dict[str, int], avoid: Collection[str]) -> str | None:
         tops = [(domain_load.get(domain, 0), domain, heap) for domain, heap in self._heaps.items() if heap]
         if len(tops) > 1:
             tops.sort(key=lambda top: top[:2])
@@ -66,7 +66,7 @@ class Pool:
                 return name
         return None
 
-    def _top(self, heap: list[tuple[Any, str]], avoid: Container[str]) -> str | None:
+    def _top(self, heap: list[tuple[Any, str]], avoid: Collection[str]) -> str | None:
         aside = []
         found = None
         while heap and found is None:
@@ -117,7 +117,7 @@ class LotteryPool(Pool):
                 self._list[at] = last
                 self._at[last] = at
 
-    def best(self, domain_load: dict[str, int], avoid: Container[str]) -> str | None:
+    def best(self, domain_load: dict[str, int], avoid: Collection[str]) -> str | None:
         candidates = self._list
         if candidates and avoid:
             candidates = [name for name in candidates if name not in avoid]
@@ -195,7 +195,7 @@ class Fleet:
             self._take(node, -hold.slots, -hold.ram_gb)
             self._discard_unknown(node)
 
-    def choose(self, want: Requirement, avoid: Container[str] = ()) -> str | None:
+    def choose(self, want: Requirement, avoid: Collection[str] = ()) -> str | None:
         """The best open node for `want`; one in `avoid` only if there is no other."""
         pool = self.pool(want)
         load = self.domain_load

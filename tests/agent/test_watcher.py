@@ -74,6 +74,34 @@ def test_a_crash_in_mid_run_gives_the_task_back_at_the_restart():
     assert site.started == [("t", 1, "n1/1"), ("t", 2, "n1/2")]
 
 
+def test_what_an_earlier_life_ran_is_given_back_before_anything_is_claimed():
+    """Else the node has, by the API server's books, more tasks Running than it has slots."""
+    site = Site()
+    left_running(site, "n1")
+    site.put("a", "n1")
+    site.agent("n1")
+    site.advance(3)
+    moves = [(c.key, str(c.new.status.phase)) for c in site.writes if c.actor == "n1/1" and c.kind == "AgenticTask"]
+    assert moves == [("default/t", "Pending"), ("default/a", "Running")]
+
+
+def test_a_claim_without_an_answer_keeps_its_slot_until_its_outcome_is_known():
+    site = Site()
+    site.agent("n1")
+    site.advance(3)
+    watches = site.hosts["n1"].process
+    with site.hold(verb="patch_status", kind="AgenticTask", fate="lose-reply", limit=1):
+        site.put("t", "n1")
+        site.advance(7)
+        site.put("next", "n1")
+        site.advance(4.5)
+    running = [name for name in ("t", "next") if site.phase(name) == "Running"]
+    assert running == ["t"]
+    site.advance(30)
+    assert site.started[0] == ("t", 1, "n1/1")
+    assert site.hosts["n1"].process is watches
+
+
 def test_tasks_of_other_namespaces_are_let_be():
     site = Site()
     site.put("t", "n1", namespace="elsewhere")

@@ -197,6 +197,16 @@ def test_entering_a_selection_is_added_and_leaving_it_is_deleted(arm: Any) -> No
     assert [event.version for event in events] == [entered.version, running.version, left.version, again.version]
 
 
+def test_an_empty_field_value_is_watched_for_what_has_none(arm: Any) -> None:
+    taken = move(arm, create(arm, "taken"), phase=Phase.SCHEDULED, assigned_node="n1")
+    stream = watch(arm, taken.version, fields={"status.assignedNode": ""})
+    move(arm, taken, phase=Phase.RUNNING)
+    task = create(arm, "a")
+    move(arm, task, phase=Phase.SCHEDULED, assigned_node="n1")
+    move(arm, taken, phase=Phase.PENDING, assigned_node="")
+    assert story(take(arm, stream, 3)) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "taken")]
+
+
 def test_leaving_a_selection_shows_the_last_state_that_was_selected(arm: Any) -> None:
     task = move(arm, create(arm, "a"), phase=Phase.SCHEDULED, assigned_node="n1")
     stream = watch(arm, task.version, fields={"status.assignedNode": "n1"})

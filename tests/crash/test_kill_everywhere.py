@@ -20,7 +20,7 @@ from sim.world import World
 
 SCENARIO = """
 until: 30m
-linger: 150s
+linger: 130s
 operators: {replicas: 2, restartDelay: 5s}
 agent: {restartDelay: 5s, grace: 5s}
 fleet: {cpu: {count: 2}}
@@ -71,10 +71,17 @@ def freeze_after(w: World, request: Request) -> None:
 
 
 def drain(w: World, request: Request) -> None:
-    """SIGTERM: the agent gives back what it cannot finish and ends; it is started again a minute later."""
-    host = request.cluster.process.host
-    host.terminate()
-    w.env.at(60 * SECOND, lambda _: host.boot())
+    """SIGTERM: an agent gives back what it cannot finish and ends; a minute later it is started again. Others take no notice."""
+    process = request.cluster.process
+    process.host.terminate()
+
+    def start_again(_: Any) -> None:
+        if process.alive:
+            w.env.at(60 * SECOND, start_again)
+        else:
+            process.host.boot()
+
+    w.env.at(60 * SECOND, start_again)
 
 
 def lose_reply(w: World, request: Request) -> Fate:

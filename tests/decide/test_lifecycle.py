@@ -13,7 +13,7 @@ from foreman.decide.lifecycle import TABLE, Event, IllegalTransition, after, dia
 MOVES = {(phase, target) for (phase, _), target in TABLE.items()}
 
 
-@pytest.mark.parametrize(("phase", "event"), product([None, *Phase], Event))
+@pytest.mark.parametrize(("phase", "event"), list(product([None, *Phase], Event)))
 def test_every_pair_is_in_the_table_or_illegal(phase, event):
     if (phase, event) in TABLE:
         assert after(phase, event) is TABLE[phase, event]

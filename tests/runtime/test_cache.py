@@ -15,7 +15,7 @@ from support import new_task
 from foreman.api import AgenticTask, Phase
 from foreman.cache import Cache, Stalled
 from foreman.cluster import ClusterError, Event, Listing, Unavailable
-from sim.apiserver import Change, Stream
+from sim.selection import Change, Stream
 
 NEVER = 1e9
 PHASES = (Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING)

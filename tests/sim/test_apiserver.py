@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lab import Lab
 from support import new_node, new_task
 
 from foreman.api import OwnerReference, Phase
 from foreman.cluster import ClusterError, Conflict, Event, Expired, Forbidden, NotFound, Unavailable
-from sim.apiserver import ApiServer, Change, Stream
+from sim.apiserver import ApiServer
 from sim.host import SECOND
+from sim.selection import Change, Stream, event_for
 
 
 def server(history: int = 100) -> ApiServer:
@@ -136,13 +139,75 @@ def test_a_node_watch_and_a_scanning_watch_see_the_same() -> None:
 
 def test_a_write_costs_only_the_watchers_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
     api = server()
-    offered: list[Any] = []
-    monkeypatch.setattr(Stream, "offer", lambda stream, change: offered.append(stream.fields))
-    for number in range(50):
-        watching(api, status_assignedNode=f"n{number}")
+    asked: list[Stream] = []
+    monkeypatch.setattr(Stream, "selects", lambda stream, obj: asked.append(stream))
+    events = {f"n{number}": watching(api, status_assignedNode=f"n{number}") for number in range(50)}
     task = put(api, "a", assigned_node="n7")
     api.patch_status("test", task, {"assigned_node": "n8"}, None)
-    assert [each["status.assignedNode"] for each in offered] == ["n7", "n7", "n8"]
+    assert {node: [event.type for event in seen] for node, seen in events.items() if seen} == {
+        "n7": ["ADDED", "DELETED"],
+        "n8": ["ADDED"],
+    }
+    assert asked == []
+
+
+SELECTIONS: list[tuple[str | None, dict[str, str] | None, dict[str, str] | None]] = [
+    (None, None, None),
+    ("other", None, None),
+    (None, {"x": "1"}, None),
+    (None, None, {"status.assignedNode": "n1"}),
+    (None, None, {"status.assignedNode": ""}),
+    (None, None, {"status.phase": "Pending"}),
+    (None, None, {"status.assignedNode": "n1", "status.phase": "Pending"}),
+    ("default", {"x": "1"}, {"status.assignedNode": "n1"}),
+]
+WRITES = st.lists(
+    st.tuples(
+        st.sampled_from(["default/a", "default/b", "other/a"]),
+        st.one_of(
+            st.tuples(st.just("assigned_node"), st.sampled_from(["", "n1", "n2"])),
+            st.tuples(st.just("phase"), st.sampled_from([Phase.PENDING, Phase.RUNNING])),
+            st.tuples(st.just("label"), st.sampled_from(["1", None])),
+            st.just(("delete", None)),
+        ),
+    ),
+    max_size=30,
+)
+
+
+def write(api: ApiServer, key: str, what: str, value: Any) -> None:
+    namespace, name = key.split("/")
+    task = api.tables["AgenticTask"].get(key)
+    if task is None:
+        api.create("test", new_task(name, namespace))
+    elif what == "delete":
+        api.delete("test", task)
+    elif what == "label":
+        api.patch("test", task, {"metadata": {"labels": {"x": value}}}, None)
+    else:
+        api.patch_status("test", task, {what: value}, None)
+
+
+@given(writes=WRITES)
+def test_however_a_watch_is_found_it_sees_what_its_selection_says(writes: list[tuple[str, tuple[str, Any]]]) -> None:
+    api = server(1000)
+    changes: list[Change] = []
+    api.observers.append(changes.append)
+    live: list[list[Event]] = []
+    for selection in SELECTIONS:
+        live.append([])
+        api.watch("test", Stream("AgenticTask", live[-1].append, *selection), "0")
+    for key, (what, value) in writes:
+        write(api, key, what, value)
+    for selection, seen in zip(SELECTIONS, live, strict=True):
+        replayed: list[Event] = []
+        stream = Stream("AgenticTask", replayed.append, *selection)
+        told = [event_for(change, stream.selects(change.old), stream.selects(change.new)) for change in changes]
+        assert seen == [event for event in told if event is not None]
+        api.watch("test", stream, "0")
+        assert replayed == seen
+        listed = api.list("test", "AgenticTask", *selection).items
+        assert listed == tuple(obj for _, obj in sorted(api.tables["AgenticTask"].items()) if stream.selects(obj))
 
 
 def test_a_closed_stream_receives_nothing() -> None:

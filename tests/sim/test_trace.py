@@ -15,7 +15,9 @@ from court import Court
 from support import new_agent, new_task, run, world
 
 from foreman.api import ConfigMap, ObjectMeta
+from sim.load import parse
 from sim.trace import Digest, Trace
+from sim.world import World
 
 RACE = """
 fleet: {cpu: {count: 3, slots: 2}}
@@ -194,17 +196,17 @@ def test_a_trace_tells_every_request_execution_and_fault_in_order() -> None:
 
 
 def test_a_trace_of_one_object_leaves_the_others_out() -> None:
-    log = Trace(lambda: 0, only="default/task-1")
-    run(RACE, seed=1, trace=log)
+    log = Trace(lambda: 0, only="default/task-01")
+    World(parse(RACE, "race.yaml"), 1, trace=log).run()
     keys = {row.get("key") for row in log}
-    assert "default/task-1" in keys
-    assert keys <= {"default/task-1", None}
+    assert "default/task-01" in keys
+    assert keys <= {"default/task-01", None}
 
 
 def test_a_sink_receives_json_lines_and_memory_nothing() -> None:
     sink = io.StringIO()
     log = Trace(lambda: 0, sink=sink)
-    run(RACE, seed=1, trace=log)
+    World(parse(RACE, "race.yaml"), 1, trace=log).run()
     lines = [json.loads(line) for line in sink.getvalue().splitlines()]
     assert len(lines) > 100
     assert log.rows == []

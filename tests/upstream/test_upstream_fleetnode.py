@@ -121,9 +121,10 @@ def test_a_draining_node_that_revives_is_not_reaped_by_a_decision_made_before():
     until(w, lambda: reap.held, within=720)
     w.hosts["a-0"].boot()
     until(w, lambda: node(w, "a-0").status.phase is READY)
+    revived = node(w, "a-0").metadata.uid
     reap.release()
     advance(w, 60)
-    assert node(w, "a-0").status.phase is READY
+    assert (node(w, "a-0").metadata.uid, node(w, "a-0").status.phase) == (revived, READY)
     unharmed(w)
 
 
