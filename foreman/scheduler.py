@@ -90,7 +90,7 @@ class Scheduler:
                 self.waiting.sleep(group)
             else:
                 self._assume(task, node, group)
-                self.runtime.spawn(self._bind(task, node), "bind")
+                self.runtime.spawn(self._bind(task, node, group.want.slot), "bind")
 
     def _choose(self, group: GroupKey, task: AgenticTask) -> str | None:
         return self.fleet.choose(group.want, task.status.strikes)
@@ -111,10 +111,10 @@ class Scheduler:
         if group.agent:
             self._count_agent(key, group.agent)
 
-    async def _bind(self, task: AgenticTask, node: str) -> None:
+    async def _bind(self, task: AgenticTask, node: str, slot: bool) -> None:
         key = task.key
         try:
-            changes = self.assign(task, node, self.runtime.wall())
+            changes = self.assign(task, node, self.runtime.wall(), slot)
             bound = await self.cluster.patch_status(task, changes, if_version=task.version)
         except ClusterError:
             self.conflicts += 1

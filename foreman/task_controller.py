@@ -16,6 +16,7 @@ from foreman.api import (
     Agent,
     AgenticTask,
     FleetNode,
+    FleetNodePhase,
     Phase,
 )
 from foreman.audit import Auditor
@@ -30,6 +31,7 @@ from foreman.scheduler import Scheduler, agent_key
 
 SWEEP_SECONDS = 15.0
 WAIT_NEWS_SECONDS = 10.0
+PUBLISH_SECONDS = 1.0
 
 
 class TaskController:
@@ -60,6 +62,7 @@ class TaskController:
         self.queue = self.controller.queue
         self.scheduler: Scheduler
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        self._acyclic: set[str] = set()
         self._since: dict[str, tuple[Phase, int, float]] = {}
         tasks.listen(self._changed)
 
@@ -74,6 +77,9 @@ class TaskController:
         key = task.key
         if old is None or new is None:
             self._track_dependencies(key, task, new is not None)
+        if new is None or (old is not None and old.metadata.generation != new.metadata.generation):
+            # A task that is gone, or depends on others now, may come to close a cycle.
+            self._acyclic.clear()
         phase = new.status.phase if new is not None else None
         if new is not None and phase in IN_FLIGHT:
             self._track_flight(key, new)
@@ -147,7 +153,11 @@ class TaskController:
         wall = self.runtime.wall()
         namespace = task.metadata.namespace
         step = self.next_step(
-            task, lambda name: self.tasks.get(f"{namespace}/{name}"), task.key in self._dependents, wall
+            task,
+            lambda name: self.tasks.get(f"{namespace}/{name}"),
+            task.key in self._dependents,
+            wall,
+            self._acyclic,
         )
         if isinstance(step, pending.Write):
             await self._write(task, step.changes)
@@ -189,7 +199,13 @@ class TaskController:
         name = task.status.assigned_node
         _, _, since = self._since.get(task.key, (None, 0, self.runtime.now()))
         seconds = self.runtime.now() - since
-        if self.liveness.stale(name) and await self._silent(name):
+        # A silent node cannot have claimed: a task assigned to it after it fell silent has the full time for that, else one silence
+        # would cost a strike for each time the task is assigned there.
+        assigned = task.status.phase is Phase.SCHEDULED
+        lost = self.liveness.stale(name) and (not assigned or custody.unclaimed_too_long(task, seconds))
+        if lost and self._said_ready(name):
+            return PUBLISH_SECONDS
+        if lost and await self._silent(name):
             node = self.nodes.get(name)
             detail = custody.silence_detail(node is not None, node.status.last_heartbeat_time if node else None)
             await self._expire(task, detail)
@@ -198,6 +214,11 @@ class TaskController:
         elif custody.unclaimed_too_long(task, seconds):
             await self._expire(task, f"not claimed within {custody.CLAIM_SECONDS}s although the node is alive")
         return None
+
+    def _said_ready(self, name: str) -> bool:
+        """Whether the node still counts as Ready for everybody else: they must hear of its silence before its tasks are to be had."""
+        node = self.nodes.get(name)
+        return node is not None and node.status.phase is FleetNodePhase.READY
 
     async def _silent(self, name: str) -> bool:
         """A silence must be confirmed by the API server: perhaps it was only this operator's cache that stood still."""

@@ -2,8 +2,8 @@
 
 Time is whole microseconds. Nearly everything that happens in a run is "call this function with that argument then": `at` puts
 just that into the heap, with no event object around it, and `advance` runs it in one loop. The heap holds only about the next
-second; what is due later lies in unsorted buckets until then, so that ten thousand nodes' timers do not make it deep. An event of simpy's own is such a
-call too (`_fire`), so Timeout, Process, Resource and the rest work here as they do on any Environment.
+second; what is due later lies in unsorted buckets until then, so that ten thousand nodes' timers do not make it deep. An event
+of simpy's own is such a call too (`_fire`), so Timeout, Process, Resource and the rest work here as on any Environment.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Clock(simpy.Environment):
         else:
             self._later[due >> _SPAN].append((due, NORMAL, next(self._eid), call, argument))
 
-    def schedule(self, event: Event, priority: int = NORMAL, delay: Any = 0) -> None:  # type: ignore[override]
+    def schedule(self, event: Event, priority: int = NORMAL, delay: Any = 0) -> None:
         due = int(self.now + delay)
         entry = due, priority, next(self._eid), self._fire, event
         if due < self._horizon:
@@ -68,7 +68,7 @@ class Clock(simpy.Environment):
         else:
             self._later[due >> _SPAN].append(entry)
 
-    def peek(self) -> float:  # type: ignore[override]
+    def peek(self) -> float:
         if not self._queue and self._later:
             self._open()
         return super().peek()
@@ -94,18 +94,20 @@ class Clock(simpy.Environment):
         queue, pop = self._queue, heappop
         done = 0
         try:
-            for done in range(1, calls + 1):
+            while done < calls:
                 if not queue:
                     self._open()
                 self.now, _, _, call, argument = pop(queue)
                 call(argument)
+                done += 1
         except _Halt:
-            return done - 1
+            pass
         return done
 
     def halt(self) -> None:
-        """End the running `advance` (and nothing else) before its next call: cheaper than a flag it would look at after each."""
-        heappush(self._queue, (self.now, _FIRST, next(self._eid), _halt, None))
+        """End the running `advance` (and nothing else) before its next call: a flag would have to be looked at after each."""
+        entry: _Entry = (self.now, _FIRST, next(self._eid), _halt, None)
+        heappush(self._queue, entry)
 
     def _fire(self, event: Event) -> None:
         """Run the callbacks of one of simpy's events, as simpy's `step` does."""

@@ -98,8 +98,8 @@ class SameAttemptScheduler(Scheduler):
     """Does not raise the attempt number when it assigns."""
 
     @staticmethod
-    def assign(task: AgenticTask, node: str, wall: int) -> Mapping[str, Any]:
-        return {**custody.assign(task, node, wall), "attempt": max(task.status.attempt, 1)}
+    def assign(task: AgenticTask, node: str, wall: int, slot: bool = True) -> Mapping[str, Any]:
+        return {**custody.assign(task, node, wall, slot), "attempt": max(task.status.attempt, 1)}
 
 
 class BlindScheduler(Scheduler):
@@ -127,8 +127,10 @@ class WaitForEverController(TaskController):
     """Says nothing and does nothing about a dependency that does not exist: the original before #1698."""
 
     @staticmethod
-    def next_step(task: AgenticTask, dependency: pending.Lookup, depended_on: bool, wall: int) -> pending.Step:
-        step = pending.next_step(task, dependency, depended_on, wall)
+    def next_step(
+        task: AgenticTask, dependency: pending.Lookup, depended_on: bool, wall: int, closed: set[str]
+    ) -> pending.Step:
+        step = pending.next_step(task, dependency, depended_on, wall, closed)
         return pending.Wait("") if isinstance(step, pending.Write) and "phase" not in step.changes else step
 
     async def _wait(self, task: AgenticTask, step: pending.Wait, wall: int) -> float | None:

@@ -65,8 +65,8 @@ class Watcher:
         self.landed = 0
         self.discarded = 0
         self.started = 0
-        self._claiming: dict[str, None] = {}
-        self._orphans: dict[str, None] = {}
+        self._claiming: dict[str, AgenticTask] = {}
+        self._orphans: dict[str, AgenticTask] = {}
         self._wanted: dict[str, float] = {}
         self._done: dict[str, int] = {}
         self._controller = Controller("watcher", runtime, self._reconcile, workers=2)
@@ -132,7 +132,7 @@ class Watcher:
         """Note whether the task is an orphan. Until that is settled it has a slot: by the API server's books it runs here."""
         task = self.tasks.get(key)
         if task is not None and self._orphan(task):
-            self._orphans[key] = None
+            self._orphans[key] = task
             self._controller.queue.add(key)
         elif key in self._orphans:
             del self._orphans[key]
@@ -171,21 +171,26 @@ class Watcher:
         self._planned = False
         if self.draining:
             return
-        while self.admits(self.slots, self._taken()) and (ready := self._ready()):
+        while ready := self._ready():
             best = min(ready, key=claims.claim_order)
             del self._wanted[best.key]
-            self._claiming[best.key] = None
+            self._claiming[best.key] = best
             self.runtime.spawn(self._claim_and_run(best), "run")
         for key in self._wanted:
             self._controller.queue.add_after(key, PATIENCE_SECONDS)
 
     def _taken(self) -> int:
-        return len(self.runs) + len(self._claiming) + len(self._orphans)
+        """Slots in use. A run that only supervises a Job takes none (#1558)."""
+        running = (run.task for run in self.runs.values())
+        return sum(not task.status.supervised for task in (*running, *self._claiming.values(), *self._orphans.values()))
+
+    def _room(self, task: AgenticTask) -> bool:
+        return task.status.supervised or self.admits(self.slots, self._taken())
 
     def _ready(self) -> list[AgenticTask]:
         """What may be claimed now. An attempt given anew to this node waits until the one before has let go of the slot."""
         free = (key for key in self._wanted if key not in self.runs and key not in self._claiming)
-        return [task for key in free if (task := self.tasks.get(key)) is not None]
+        return [task for key in free if (task := self.tasks.get(key)) is not None and self._room(task)]
 
     async def _claim_and_run(self, task: AgenticTask) -> None:
         key = task.key
@@ -277,11 +282,13 @@ class Watcher:
     async def _adopt_or_release(self, task: AgenticTask) -> None:
         """A claim of ours whose answer was lost is carried out; one of an earlier life goes back to Pending."""
         if task.status.holder == self.holder and not self.draining:
-            if self.admits(self.slots, self._taken() - len({task.key} & self._orphans.keys())):
-                self._orphans.pop(task.key, None)
-                self._claiming[task.key] = None
+            counted = self._orphans.pop(task.key, None)
+            if self._room(task):
+                self._claiming[task.key] = task
                 self.runtime.spawn(self._carry_out(task), "run")
                 return
+            if counted is not None:
+                self._orphans[task.key] = counted
         elif task.status.holder != self.holder:
             await self._still_registered()
         changes = claims.recover(task, self.runtime.wall())

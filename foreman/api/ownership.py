@@ -23,6 +23,7 @@ _Row = tuple[str, Phase | None, Phase, _Fields]
 _Node = FleetNodePhase | None
 
 _CLAIM = frozenset({"assigned_node", "claimed_at", "started_at", "holder"})
+_ASSIGNMENT = frozenset({"phase", "assigned_node", "attempt", "supervised", "retry_after", "conditions"})
 _ENDING = frozenset({"phase", "verdict", "finished_at", "failure_reason", "conditions"})
 _RELEASE = _CLAIM | {"phase", "retry_after", "conditions"}
 _OUTCOME = _ENDING | {"result", "branch", "commit_sha", "transcript_ref", "job_name"}
@@ -34,7 +35,7 @@ def _rows() -> Iterator[_Row]:
     ends = (Phase.SUCCEEDED, Phase.FAILED)
     yield OPERATOR, None, pending, frozenset({"phase", "conditions"})
     yield OPERATOR, pending, pending, frozenset({"conditions"})
-    yield OPERATOR, pending, scheduled, frozenset({"phase", "assigned_node", "attempt", "retry_after", "conditions"})
+    yield OPERATOR, pending, scheduled, _ASSIGNMENT
     for end in ends:
         yield OPERATOR, pending, end, _ENDING
     for held in (scheduled, running, verifying):

@@ -184,6 +184,7 @@ class TaskStatus(Model):
     `attempt` rises with every assignment and fences results; `holder` is the agent process that claimed;
     a task is not placed again before `retry_after`; `strikes` counts the claims lost per node name,
     `handbacks` the attempts given back unfinished, `failures` those that failed and were tried again.
+    `supervised`: the run only looks after a Kubernetes Job and takes no slot of the node.
     """
 
     phase: Phase | None = None
@@ -197,6 +198,7 @@ class TaskStatus(Model):
     strikes: dict[str, NonNegative] = {}
     handbacks: NonNegative = 0
     failures: NonNegative = 0
+    supervised: Flag = False
     verdict: Verdict | None = None
     result: dict[str, Any] | None = None
     branch: str = ""

@@ -49,8 +49,8 @@ def timeout_of(task: AgenticTask) -> int:
     return task.spec.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
 
 
-def assign(task: AgenticTask, node: str, wall: int) -> Mapping[str, Any]:
-    """The patch that gives a Pending task to `node` under a new attempt number."""
+def assign(task: AgenticTask, node: str, wall: int, slot: bool = True) -> Mapping[str, Any]:
+    """The patch that gives a Pending task to `node` under a new attempt number. `slot`: whether it takes a slot there."""
     status = task.status
     message = f'scheduled to FleetNode "{node}"'
     changes: dict[str, Any] = {
@@ -63,6 +63,8 @@ def assign(task: AgenticTask, node: str, wall: int) -> Mapping[str, Any]:
     }
     if status.retry_after is not None:
         changes["retry_after"] = None
+    if status.supervised is slot:
+        changes["supervised"] = not slot
     return changes
 
 
@@ -70,7 +72,7 @@ def strikes(task: AgenticTask) -> int:
     """Claims lost so far. The annotation is the original's counter: whichever knows more counts."""
     noted = task.metadata.annotations.get(ANNOTATION_CLAIM_EXPIRIES, "0")
     counted = sum(task.status.strikes.values())
-    return max(counted, int(noted)) if noted.isdecimal() and not task.status.strikes else counted
+    return max(counted, int(noted)) if noted.isdecimal() else counted
 
 
 def standing_strikes(task: AgenticTask, wall: int) -> int:

@@ -21,6 +21,7 @@ class Event(StrEnum):
     HANDED_BACK = "handed back"
     RETRIED = "failed, will retry"
     EXPIRED = "claim expired"
+    VERIFYING = "verification began"
     FINISHED = "executor finished"
     FAILED = "executor failed"
     GAVE_UP = "claim expired too often"
@@ -40,6 +41,7 @@ TABLE: dict[tuple[Phase | None, Event], Phase] = {
     (_SCHEDULED, Event.HANDED_BACK): _PENDING,
     (_SCHEDULED, Event.EXPIRED): _PENDING,
     (_SCHEDULED, Event.GAVE_UP): _FAILED,
+    (_RUNNING, Event.VERIFYING): _VERIFYING,
 } | {
     (phase, event): target
     for phase in (_RUNNING, _VERIFYING)
@@ -71,8 +73,7 @@ def diagram() -> str:
     """The table as a Mermaid state diagram."""
     arrows: dict[tuple[str, str], list[str]] = {}
     for (phase, event), target in TABLE.items():
-        if phase is not _VERIFYING:
-            arrows.setdefault((phase or "[*]", target), []).append(event.value)
+        arrows.setdefault((phase or "[*]", target), []).append(event.value)
     lines = [f"    {source} --> {target}: {', '.join(events)}" for (source, target), events in arrows.items()]
     ends = [f"    {phase} --> [*]" for phase in (_SUCCEEDED, _FAILED)]
     return "\n".join(["stateDiagram-v2", *lines, *ends])

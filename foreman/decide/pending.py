@@ -58,10 +58,13 @@ class Eligible(NamedTuple):
 Step = Write | Wait | Eligible
 
 
-def next_step(task: AgenticTask, dependency: Lookup, depended_on: bool, wall: int) -> Step:
+def next_step(
+    task: AgenticTask, dependency: Lookup, depended_on: bool, wall: int, closed: set[str] | None = None
+) -> Step:
     """What to do with a Pending task. `dependency(name)` finds a task of the same namespace; `wall` is unix seconds.
 
-    `depended_on`: whether some task depends on this one; only then can it close a cycle.
+    `depended_on`: whether some task depends on this one; only then can it close a cycle. `closed` remembers, across calls, tasks
+    ('namespace/name') that no cycle can ever go through: everything upstream of them exists and has been searched.
     """
     names = task.spec.depends_on
     if not names:
@@ -76,7 +79,7 @@ def next_step(task: AgenticTask, dependency: Lookup, depended_on: bool, wall: in
     unfinished = [name for name, dep in found.items() if dep is None or not succeeded_on_target(dep.status)]
     if not unfinished:
         return Eligible()
-    if depended_on and (cycle := _cycle(task, dependency)):
+    if depended_on and (cycle := _cycle(task, dependency, set() if closed is None else closed)):
         return fail(task, "DependencyCycle", "dependency cycle: " + " -> ".join(cycle), wall)
     absent = [name for name in unfinished if found[name] is None]
     return _await_absent(task, absent, wall) if absent else Wait(f"waiting for {_names(unfinished)}")
@@ -121,23 +124,35 @@ def fail(task: AgenticTask, reason: str, message: str, wall: int, event: Event =
     return Write(changes, reason)
 
 
-def _cycle(task: AgenticTask, dependency: Lookup) -> list[str]:
+def _cycle(task: AgenticTask, dependency: Lookup, closed: set[str]) -> list[str]:
     """The names along a cycle through `task`, from it back to it, or nothing."""
     start = task.metadata.name
-    paths = [[start, name] for name in task.spec.depends_on]
-    seen = set()
-    while paths:
-        path = paths.pop()
-        name = path[-1]
+    came_from: dict[str, str] = {}
+    open_ended = False
+    todo = [(start, name) for name in task.spec.depends_on]
+    while todo:
+        before, name = todo.pop()
         if name == start:
-            return path
-        if name in seen:
+            return _path(start, before, came_from)
+        if name in came_from or f"{task.metadata.namespace}/{name}" in closed:
             continue
-        seen.add(name)
+        came_from[name] = before
         dep = dependency(name)
-        if dep is not None and dep.status.phase not in TERMINAL:
-            paths.extend([*path, further] for further in dep.spec.depends_on)
+        if dep is None:
+            open_ended = True
+        elif dep.status.phase not in TERMINAL:
+            todo.extend((name, further) for further in dep.spec.depends_on)
+    if not open_ended:
+        closed.update(f"{task.metadata.namespace}/{name}" for name in (start, *came_from))
     return []
+
+
+def _path(start: str, last: str, came_from: Mapping[str, str]) -> list[str]:
+    path = [start]
+    while last != start:
+        path.append(last)
+        last = came_from[last]
+    return [start, *reversed(path)]
 
 
 def _await_absent(task: AgenticTask, absent: list[str], wall: int) -> Step:

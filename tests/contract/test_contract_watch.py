@@ -236,14 +236,14 @@ def test_deleted_shows_the_last_state_at_the_version_of_the_deletion(arm: Any) -
         assert int(task.version) < int(event.version) < int(after.version)
 
 
-def test_a_closing_stream_ends_with_a_bookmark_and_without_an_error(arm: Any) -> None:
+def test_a_server_closes_a_stream_without_an_error_and_bookmarks_do_not_run_ahead(arm: Any) -> None:
+    """How often bookmarks come is the server's affair; what they promise is not."""
     stream = watch(arm, here(arm), fields={"metadata.name": "never"})
     task = create(arm, "a")
     events = to_the_end(arm, stream)
-    assert events
-    assert {event.type for event in events} == {"BOOKMARK"}
-    assert events[-1].object is None
-    assert int(events[-1].version) >= int(task.version)
+    assert {event.type for event in events} <= {"BOOKMARK"}
+    assert all(event.object is None for event in events)
+    assert all(int(task.version) <= int(event.version) <= int(here(arm)) for event in events)
 
 
 def test_resuming_after_a_close_neither_skips_nor_repeats(arm: Any) -> None:

@@ -325,6 +325,19 @@ def test_a_watch_behind_a_partition_breaks_after_a_silence() -> None:
     assert lab.now() - started == pytest.approx(30, abs=1)
 
 
+def test_a_stream_ends_with_a_bookmark_of_all_that_was_written() -> None:
+    lab = Lab()
+    cluster = lab.client(lab.process())
+    task = lab.server.create("test", new_task("a"))
+
+    async def to_the_end() -> list[Event]:
+        return [event async for event in cluster.watch("AgenticTask", since="0", fields={"metadata.name": "never"})]
+
+    (bookmark,) = lab.run(to_the_end())
+    assert bookmark == Event("BOOKMARK", None, task.version)
+    assert lab.now() == pytest.approx(300, abs=1)
+
+
 # replicas that lag
 
 

@@ -246,7 +246,6 @@ def test_a_job_mode_task_goes_to_a_busy_node():
     unharmed(w)
 
 
-@pytest.mark.xfail(strict=True, reason="the agent counts a Job-mode run as a slot, which the scheduler does not")
 @pytest.mark.parametrize(("first", "second"), [("job", "plain"), ("plain", "job")])
 def test_a_job_mode_run_keeps_no_other_task_from_running(first, second):
     """After HEAD: Job-mode runs do not hold the in-process slot (#1635)."""
