@@ -199,8 +199,8 @@ class TaskController:
         name = task.status.assigned_node
         _, _, since = self._since.get(task.key, (None, 0, self.runtime.now()))
         seconds = self.runtime.now() - since
-        # A silent node cannot have claimed: a task assigned to it after it fell silent has the full time for that, else one silence
-        # would cost a strike for each time the task is assigned there.
+        # A silent node cannot have claimed: a task assigned to it after it fell silent has the full time for that,
+        # else one silence would cost a strike for each time the task is assigned there.
         assigned = task.status.phase is Phase.SCHEDULED
         lost = self.liveness.stale(name) and (not assigned or custody.unclaimed_too_long(task, seconds))
         if lost and self._said_ready(name):
@@ -216,7 +216,7 @@ class TaskController:
         return None
 
     def _said_ready(self, name: str) -> bool:
-        """Whether the node still counts as Ready for everybody else: they must hear of its silence before its tasks are to be had."""
+        """Whether the node is still Ready to everybody else: they must hear of its silence before its tasks are to be had."""
         node = self.nodes.get(name)
         return node is not None and node.status.phase is FleetNodePhase.READY
 

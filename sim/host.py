@@ -4,8 +4,8 @@ A `Host` is a failure domain: it boots a program as a `Process`, crashes, freeze
 `Process` is one life of the program and implements `foreman.runtime.Runtime`. Coroutines are driven straight from the clock's
 calls: what they await is a `Wake`, which takes the task that waits and resumes it when fired. (simpy's Process would do the
 same, but has no way to stop resuming: a crashed host must fall silent in mid-await without running one more line, not even a
-`finally`; a frozen one must later go on from that very line.) The coroutines of a dead process are kept, so that the garbage collector does
-not close them at a moment of its own choosing.
+`finally`; a frozen one must later go on from that very line.) The coroutines of a dead process are kept, so that the garbage
+collector does not close them at a moment of its own choosing.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ A mutation is injected by composition: a wrapped Cluster, or a part with one dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,7 +128,7 @@ class WaitForEverController(TaskController):
 
     @staticmethod
     def next_step(
-        task: AgenticTask, dependency: pending.Lookup, depended_on: bool, wall: int, closed: set[str]
+        task: AgenticTask, dependency: pending.Lookup, depended_on: bool, wall: int, closed: set[str] | None = None
     ) -> pending.Step:
         step = pending.next_step(task, dependency, depended_on, wall, closed)
         return pending.Wait("") if isinstance(step, pending.Write) and "phase" not in step.changes else step
@@ -153,9 +153,9 @@ class RevivingRun(Run):
 
     still_ours = staticmethod(lambda task, holder, attempt: True)
 
-    def _changes(self, task: AgenticTask, outcome: claims.Outcome, refusal: str) -> Mapping[str, Any]:
+    def _changes(self, task: AgenticTask, outcome: claims.Outcome, refusals: Sequence[str]) -> Mapping[str, Any]:
         status = task.status.evolve(phase=Phase.RUNNING)
-        return super()._changes(task.evolve(status=status), outcome, refusal)
+        return super()._changes(task.evolve(status=status), outcome, refusals)
 
 
 class RevivingWatcher(Watcher):

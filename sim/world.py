@@ -27,8 +27,8 @@ from sim.faults import Faults
 from sim.garbage import GarbageCollector
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
-from sim.names import node_names
 from sim.mutations import Product, mutated
+from sim.names import node_names
 from sim.network import Link
 from sim.scenario import NodeGroup, Scenario
 from sim.stats import Stats

@@ -6,7 +6,7 @@ server has said yes, or has shown that somebody else holds the task now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foreman.api import AgenticTask
@@ -31,6 +31,7 @@ class Run:
         self.executor = executor
         self.task = task
         self.holder = holder
+        self.key = task.key
         self.attempt = task.status.attempt
         self.deadline = runtime.now() + timeout_of(task)
         self.cancelled = runtime.event()
@@ -38,10 +39,6 @@ class Run:
         self.timed_out = False
         self.handing_back = False
         self.landed = False
-
-    @property
-    def key(self) -> str:
-        return self.task.key
 
     def supersede(self) -> None:
         """The attempt is not ours any more: stop, report nothing."""
@@ -69,13 +66,15 @@ class Run:
         """Write the outcome until it lands; the task as written, or None if the attempt is no longer ours."""
         task: AgenticTask | None = self.task
         pause = REPORT_RETRY_FIRST
-        refusal = ""
+        refusals: list[str] = []
         while task is not None:
-            changes = self._changes(task, outcome, refusal)
+            changes = self._changes(task, outcome, refusals)
             try:
                 written = await self.cluster.patch_status(task, changes, if_version=task.version)
             except Invalid as error:
-                refusal = str(error)
+                refusals.append(str(error))
+                if len(refusals) > 2:
+                    await self.runtime.sleep(REPORT_RETRY_MAX)
             except NotFound:
                 return None
             except Conflict:
@@ -89,10 +88,12 @@ class Run:
                 return written
         return None
 
-    def _changes(self, task: AgenticTask, outcome: claims.Outcome, refusal: str) -> Mapping[str, Any]:
+    def _changes(self, task: AgenticTask, outcome: claims.Outcome, refusals: Sequence[str]) -> Mapping[str, Any]:
         wall = self.runtime.wall()
-        if refusal:
-            return claims.rejected(task, outcome.result, refusal, wall)
+        if refusals:
+            # If even the raw result is refused, the end of the task must land without it.
+            kept = outcome.result if len(refusals) == 1 else None
+            return claims.rejected(task, kept, refusals[0], wall)
         if self.handing_back and outcome.result is None:
             return claims.hand_back(task, "AgentDraining", "the agent is shutting down", wall)
         return claims.report(task, outcome, wall)

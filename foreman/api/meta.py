@@ -46,6 +46,7 @@ def _parse_time(value: Any) -> Any:
     raise ValueError("expected an RFC 3339 time, e.g. 2026-01-01T00:00:00Z")
 
 
+@lru_cache(maxsize=4096)
 def format_time(seconds: int) -> str:
     """RFC 3339 in UTC at the 1 s resolution of the Kubernetes API: 0 -> '1970-01-01T00:00:00Z'."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -46,7 +46,7 @@ class Work:
 
 
 class Site:
-    """The world of these tests. Set `seconds` and `ending` before a run starts; `dies_hard`: seconds a cancelled run goes on."""
+    """The world of these tests. Set `seconds` and `ending` beforehand; a cancelled run goes on for `dies_hard` seconds."""
 
     def __init__(self) -> None:
         self.clock = Clock()

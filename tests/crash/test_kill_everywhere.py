@@ -71,7 +71,7 @@ def freeze_after(w: World, request: Request) -> None:
 
 
 def drain(w: World, request: Request) -> None:
-    """SIGTERM: an agent gives back what it cannot finish and ends; a minute later it is started again. Others take no notice."""
+    """SIGTERM: an agent gives back what it cannot finish and ends, and starts again a minute later. Others take no notice."""
     process = request.cluster.process
     process.host.terminate()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from support import advance, run, task, unharmed, world
 
 PAIR = """
@@ -33,7 +35,7 @@ def test_operators_that_heard_of_a_node_at_different_times_do_not_overrule_each_
     advance(w, 120)
     w.hosts["cpu-0"].thaw()
     w.run()
-    moves = [phase for before, phase in zip(phases, phases[1:], strict=False) if before != phase]
+    moves = [phase for before, phase in pairwise(phases) if before != phase]
     assert moves == ["Ready", "NotReady", "Ready"]
     assert [task(w, name).status.phase for name in ("one", "two")] == ["Succeeded", "Succeeded"]
     assert max(sum(task(w, name).status.strikes.values()) for name in ("one", "two")) == 1
@@ -45,4 +47,20 @@ def test_an_operator_that_slept_takes_nothing_back_from_nodes_that_did_not():
     for length in ("80s", "95s", "150s", "300s"):
         w = run(PAIR, f"faults={faults.replace('95s', length)}")
         assert [task(w, name).status.attempt for name in ("one", "two")] == [1, 1]
+        unharmed(w)
+
+
+def test_one_silence_of_a_node_costs_a_task_one_strike():
+    """The operators look at tasks and at nodes at different moments; in between the node must not be given the task again."""
+    for boot in range(10, 22, 2):
+        w = world(PAIR, "fleet.cpu.count=1", "operators.replicas=1", "executor.duration=3m")
+        advance(w, boot / 10)
+        w.hosts["operator-0"].crash()
+        w.hosts["operator-0"].boot()
+        advance(w, 100)
+        w.hosts["cpu-0"].freeze()
+        advance(w, 200)
+        struck = [sum(task(w, name).status.strikes.values()) for name in ("one", "two")]
+        assert sorted(struck) == [0, 1], f"operator booted at {boot / 10}s"
+        w.hosts["cpu-0"].thaw()
         unharmed(w)
