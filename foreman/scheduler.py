@@ -123,6 +123,10 @@ class Scheduler:
         else:
             del self._binding[key]
             self.tasks.observe(bound)
+            now = self.tasks.get(key)
+            if now is not None and now.status.phase is Phase.PENDING:
+                # Released again before this answer came: it was offered while it still counted as being bound.
+                self.give_back(key)
         # Bound or not: from now on the cache alone says what the task occupies.
         self._occupancy(key)
 

@@ -119,12 +119,21 @@ class Registrar:
 
     async def _say_draining(self, done: Any) -> None:
         try:
-            node = await self._fetch()
-            if node.status.instance == self.identity.instance:
-                await self._write(node, FleetNodePhase.DRAINING)
+            while not await self._drained():
+                continue
         except ClusterError:
             pass
         done.set()
+
+    async def _drained(self) -> bool:
+        """Write Draining unless the name is somebody else's; False if the write was too late for the version it read."""
+        try:
+            node = await self._fetch()
+            if node.status.instance == self.identity.instance:
+                await self._write(node, FleetNodePhase.DRAINING)
+        except Conflict:
+            return False
+        return True
 
     async def _fetch(self) -> FleetNode:
         return cast(FleetNode, await self.cluster.get("FleetNode", self.identity.name))
@@ -162,12 +171,14 @@ class Registrar:
         since = self.runtime.now()
         beat = node.status.last_heartbeat_time
         while self._taken(node):
-            if self.runtime.now() - since > HEARTBEAT_TIMEOUT_SECONDS:
-                return
             await self.runtime.sleep(STANDBY_CHECK_SECONDS)
+            # An answer proves silence up to the question, not up to its arrival: this process may have slept in between.
+            asked = self.runtime.now()
             node = await self._fetch()
             if node.status.last_heartbeat_time != beat:
                 since, beat = self.runtime.now(), node.status.last_heartbeat_time
+            elif asked - since > HEARTBEAT_TIMEOUT_SECONDS:
+                return
 
     def _taken(self, node: FleetNode) -> bool:
         status = node.status

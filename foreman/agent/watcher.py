@@ -116,6 +116,8 @@ class Watcher:
         run = self.runs.get(key)
         if run is not None and not self._stands(run, new):
             run.supersede()
+            if new is not None:
+                self.runtime.spawn(self._check_name(), "name")
         if new is None:
             self._done.pop(key, None)
         if claims.claimable(new, self.node):
@@ -293,6 +295,13 @@ class Watcher:
             await self._still_registered()
         changes = claims.recover(task, self.runtime.wall())
         self.tasks.observe(await self.cluster.patch_status(task, changes, if_version=task.version))
+
+    async def _check_name(self) -> None:
+        """A run was taken away. If a new holder of this node's name did it, do not contend with it till the next heartbeat."""
+        try:
+            await self._still_registered()
+        except ClusterError:
+            return
 
     async def _still_registered(self) -> None:
         """Before taking a task from another holder of this node's name: is the name still ours?"""

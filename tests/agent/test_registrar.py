@@ -212,6 +212,20 @@ def test_a_farewell_that_gets_no_answer_does_not_hold_the_end_up_for_more_than_f
         assert not host.up
 
 
+def test_a_farewell_that_comes_too_late_for_its_version_is_said_again():
+    """Unsaid, the node would still be given tasks, and give each of them back at once."""
+    site = Site()
+    host = site.agent()
+    site.advance(1)
+    with site.hold(verb="patch_status", kind="FleetNode", limit=1) as farewell:
+        host.terminate()
+        site.until(lambda: bool(farewell.held), within=1)
+        site.write(site.node(), phase="NotReady")
+    site.advance(1)
+    assert site.node().status.phase is FleetNodePhase.DRAINING
+    assert not host.up
+
+
 def test_no_heartbeat_follows_the_farewell():
     site = Site()
     site.put("t", "n1", timeoutSeconds=100)
@@ -284,6 +298,21 @@ def test_the_standby_takes_over_at_once_when_the_first_drains():
     first.terminate()
     site.advance(11)
     assert site.node().status.instance == "two/1"
+
+
+def test_a_standby_that_slept_does_not_take_its_own_sleep_for_the_firsts_silence():
+    site = Site()
+    site.agent("n1", "one")
+    site.advance(1)
+    second = site.agent("n1", "two")
+    site.advance(5)
+    with site.hold(verb="get", actor="two", kind="FleetNode", limit=1) as question:
+        site.until(lambda: bool(question.held), within=11)
+        second.freeze()
+    site.advance(150)
+    second.thaw()
+    site.advance(60)
+    assert site.node().status.instance == "one/1"
 
 
 def test_a_restart_on_the_same_machine_does_not_wait():

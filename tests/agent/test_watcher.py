@@ -481,6 +481,26 @@ def test_the_standby_runs_nothing_until_the_first_has_died_and_then_takes_over()
     assert site.started == [("t", 1, "one/1"), ("t", 2, "two/1")]
 
 
+def test_who_has_lost_its_name_does_not_contend_for_its_tasks():
+    """Cut off, taken over, and back: it must learn of it with its first lost run, not at its next heartbeat."""
+    site = Site()
+    site.seconds = 400
+    site.put("t", "n1")
+    first = site.agent("n1", "one", heartbeat=300)
+    site.advance(2)
+    site.agent("n1", "two")
+    first.freeze()
+    site.advance(150)
+    assert site.phase("t") == "Pending"
+    first.thaw()
+    site.advance(1)
+    site.assign("t", "n1")
+    assert [type(error).__name__ for _, _, error in first.exits] == ["ProcessExit"]
+    site.advance(420)
+    assert site.phases("t")[-3:] == ["Scheduled", "Running", "Succeeded"]
+    assert site.task("t").status.holder == "two/1"
+
+
 def test_who_has_lost_its_name_takes_nothing_from_the_new_holder():
     """Frozen, superseded and thawed: it finds the new holder's task Running on 'its' node and lets it be."""
     site = Site()

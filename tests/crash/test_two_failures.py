@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from support import advance, run, task, unharmed, world
+
+from foreman.decide import claims
 
 PAIR = """
 until: 20m
@@ -64,3 +67,23 @@ def test_one_silence_of_a_node_costs_a_task_one_strike():
         assert sorted(struck) == [0, 1], f"operator booted at {boot / 10}s"
         w.hosts["cpu-0"].thaw()
         unharmed(w)
+
+
+def test_a_task_handed_back_before_the_operator_hears_that_it_was_assigned_is_assigned_again():
+    """The answer to the assignment is slower than the news of its end: the task must not fall between the two."""
+    w = world(PAIR, "operators.replicas=1", "executor.duration=2s")
+    w.links["operator-0"].down = lambda: 50_000
+    handed_back: list[str] = []
+
+    def hand_back(change: Any) -> None:
+        new = change.new
+        if change.key == "default/one" and new.status.phase == "Scheduled" and not handed_back:
+            handed_back.append(new.key)
+            agent = f"{new.status.assigned_node}/1"
+            w.env.at(1, lambda _: w.server.patch_status(agent, new, claims.hand_back(new, "Test", "no", 0), None))
+
+    w.server.observers.append(hand_back)
+    w.run()
+    assert handed_back == ["default/one"]
+    assert [task(w, name).status.phase for name in ("one", "two")] == ["Succeeded", "Succeeded"]
+    unharmed(w)
