@@ -6,15 +6,14 @@ nothing; who dies in between leaves a task without mark, and the next one overwr
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
-from pydantic_core import to_json
 
 from foreman.api import ANNOTATION_AUDITED, AgenticTask, ConfigMap, Result
 from foreman.api.result import BadEnvelope
-from foreman.api.wire import to_wire
 from foreman.cluster import AlreadyExists, Cluster, ClusterError
 from foreman.runtime import Runtime
 
@@ -48,16 +47,15 @@ def outcome_labels(task: AgenticTask) -> OutcomeLabels:
     return OutcomeLabels(agent, str(task.spec.kind), str(task.status.verdict or ""), outcome)
 
 
-def build_record(task: AgenticTask) -> dict[str, Any]:
-    """What is kept of a task: identity, spec and final status, in wire form."""
+def build_record(task: AgenticTask) -> str:
+    """What is kept of a task, as JSON: identity, and spec and final status in wire form with defaults left out."""
     meta = task.metadata
-    return {
-        "schemaVersion": SCHEMA,
-        "task": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
-        "attempt": task.status.attempt,
-        "spec": to_wire(task.spec),
-        "status": to_wire(task.status),
-    }
+    who = json.dumps({"name": meta.name, "namespace": meta.namespace, "uid": meta.uid})
+    # pydantic's own serializer, for this is written once for every task there ever is.
+    spec = task.spec.model_dump_json(exclude_defaults=True)
+    status = task.status.model_dump_json(exclude_defaults=True)
+    attempt = task.status.attempt
+    return f'{{"schemaVersion":"{SCHEMA}","task":{who},"attempt":{attempt},"spec":{spec},"status":{status}}}'
 
 
 class Auditor:
@@ -102,7 +100,7 @@ class Auditor:
             namespace=task.metadata.namespace,
             labels={LABEL_AUDIT: "true", LABEL_AUDIT_TASK: name},
         )
-        return _RECORD.evolve(metadata=meta, data={"audit.json": to_json(build_record(task)).decode()})
+        return _RECORD.evolve(metadata=meta, data={"audit.json": build_record(task)})
 
     async def sweep_for_ever(self) -> None:
         """Every hour delete the records older than the retention."""

@@ -80,6 +80,9 @@ class NodeController:
         if stale:
             self.scheduler.fleet.learn(node, ready=False)
             self.tasks.node_lost(name)
+        elif self._usable(node) and not self.scheduler.fleet.node(name).ready:
+            # It spoke before its silence could be published: nothing in the FleetNode says that it was ever lost.
+            self.scheduler.fleet.learn(node, ready=True)
         await self._publish(node, stale)
         return self.liveness.timeout - min(silence, self.liveness.timeout - SLACK_SECONDS) + SLACK_SECONDS
 

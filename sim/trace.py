@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
+from zlib import crc32
 
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
 from foreman.cluster import ClusterError
@@ -42,7 +43,8 @@ class Digest:
     def _created(self, obj: Any) -> str:
         """What a new object says beyond its name. A spec is shared by all tasks of a class, so its text is kept by identity."""
         if obj.kind == "ConfigMap":
-            return _plain(obj.data)
+            # Long texts that repeat what the task's own writes have said: a checksum of each will do.
+            return " ".join(f"{name}={crc32(text.encode()):08x}" for name, text in obj.data.items())
         spec = obj.spec
         known = self._specs.get(id(spec))
         if known is None:
@@ -71,11 +73,27 @@ def _said(change: Change) -> str:
     """The patch in one line. Conditions that are the very objects there before are only counted: the line says what is new."""
     parts = []
     for name, value in change.fields.items():
-        if name == "conditions" and value and change.old is not None:
-            before = set(map(id, change.old.status.conditions))
-            value = [len(value), *(each for each in value if id(each) not in before)]
-        parts.append(f"{name}={value}" if type(value) in _PLAIN else f"{name}={_plain(value)}")
+        if type(value) in _PLAIN:
+            parts.append(f"{name}={value}")
+        elif name == "conditions" and value and change.old is not None:
+            parts.append(_conditions(change.old.status.conditions, value))
+        elif name == "result" and type(value) is dict:
+            # Plain JSON values only, whose repr is the same everywhere.
+            parts.append(f"result={value!r}")
+        else:
+            parts.append(f"{name}={_plain(value)}")
     return " ".join(parts)
+
+
+def _conditions(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> str:
+    told = [f"conditions={len(after)}"]
+    for each in after:
+        for known in before:
+            if known is each:
+                break
+        else:
+            told.append(_plain(each))
+    return " ".join(told)
 
 
 def _plain(value: Any) -> str:

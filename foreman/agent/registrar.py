@@ -75,9 +75,9 @@ class Registrar:
         """
         while True:
             try:
-                node = await self._upsert()
-                await self._await_silence(node)
-                self.node = await self._write(await self._fetch(), FleetNodePhase.READY)
+                # Taken at the very version at which it was found free: of two processes one finds out here.
+                free = await self._await_silence(await self._upsert())
+                self.node = await self._write(free, FleetNodePhase.READY)
                 return
             except (Conflict, AlreadyExists, NotFound):
                 await self.runtime.sleep(0.1)
@@ -166,8 +166,8 @@ class Registrar:
             changes["metadata"] = {"labels": labels}
         return changes
 
-    async def _await_silence(self, node: FleetNode) -> None:
-        """Return once the name is free: nobody's, ours, our own machine's, Draining, or silent for the timeout."""
+    async def _await_silence(self, node: FleetNode) -> FleetNode:
+        """The node, once the name is free: nobody's, ours, our own machine's, Draining, or silent for the timeout."""
         since = self.runtime.now()
         beat = node.status.last_heartbeat_time
         while self._taken(node):
@@ -178,7 +178,8 @@ class Registrar:
             if node.status.last_heartbeat_time != beat:
                 since, beat = self.runtime.now(), node.status.last_heartbeat_time
             elif asked - since > HEARTBEAT_TIMEOUT_SECONDS:
-                return
+                break
+        return node
 
     def _taken(self, node: FleetNode) -> bool:
         status = node.status

@@ -116,8 +116,7 @@ class Watcher:
         run = self.runs.get(key)
         if run is not None and not self._stands(run, new):
             run.supersede()
-            if new is not None:
-                self.runtime.spawn(self._check_name(), "name")
+            self.runtime.spawn(self._check_name(), "name")
         if new is None:
             self._done.pop(key, None)
         if claims.claimable(new, self.node):

@@ -366,6 +366,18 @@ def test_two_processes_that_register_in_the_same_moment_end_with_one_owner():
     assert len(names) == 1
 
 
+def test_who_found_the_name_free_a_moment_too_early_does_not_take_it_from_its_new_owner():
+    """Whatever the steps of two registrations fall between: what has been found free is taken at that very version."""
+    for offset in range(0, 12):
+        site = Site()
+        site.agent("n1", "one")
+        site.advance(offset / 2000)
+        site.agent("n1", "two")
+        site.advance(100)
+        owners = {c.fields["instance"] for c in site.writes if c.kind == "FleetNode" and "instance" in c.fields}
+        assert len(owners) == 1, f"{offset / 2} ms apart"
+
+
 def test_a_heartbeat_after_a_strangers_write_is_repeated_on_what_is_there_now():
     site = Site()
     site.agent()

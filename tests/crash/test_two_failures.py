@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from support import advance, run, task, unharmed, world
+from support import advance, new_task, node, run, task, unharmed, until, world
 
 from foreman.decide import claims
+from sim.executor import Plan
 
 PAIR = """
 until: 20m
@@ -65,8 +66,25 @@ def test_one_silence_of_a_node_costs_a_task_one_strike():
         advance(w, 200)
         struck = [sum(task(w, name).status.strikes.values()) for name in ("one", "two")]
         assert sorted(struck) == [0, 1], f"operator booted at {boot / 10}s"
-        w.hosts["cpu-0"].thaw()
         unharmed(w)
+
+
+def test_a_node_that_speaks_just_before_it_is_called_lost_is_used_again():
+    """The verdict NotReady meets a newer heartbeat and is refused: the operator must take back what it thought already."""
+    w = world(PAIR, "operators.replicas=1", "fleet.cpu.count=1", "executor.duration=2s")
+    advance(w, 10)
+    w.hosts["cpu-0"].freeze()
+    with w.hold(verb="patch_status", actor="operator-0", kind="FleetNode") as verdict:
+        until(w, lambda: bool(verdict.held), within=120)
+        w.hosts["cpu-0"].thaw()
+        advance(w, 1)
+    assert node(w, "cpu-0").status.phase == "Ready"
+    advance(w, 5)
+    w.server.create("user", new_task("late"))
+    w.plans["default/late"] = Plan(2_000_000, "GO")
+    until(w, lambda: task(w, "late").status.phase == "Succeeded", within=60)
+    w.run()
+    unharmed(w)
 
 
 def test_a_task_handed_back_before_the_operator_hears_that_it_was_assigned_is_assigned_again():

@@ -92,7 +92,7 @@ def test_build_record_coder():
     """HEAD: BuildRecordCoder."""
     made = ended({**ENVELOPE, "summary": "no"}, kind="issue-fix", agentRef={"name": "coder"}, payload={"issue": 7})
     made = made.evolve(metadata=made.metadata.evolve(uid="u-1"))
-    record = build_record(made)
+    record = json.loads(build_record(made))
     assert record["schemaVersion"] == "foreman.audit.v1"
     assert record["task"] == {"name": "t", "namespace": "default", "uid": "u-1"}
     assert (record["spec"]["agentRef"], record["spec"]["payload"]["issue"]) == ({"name": "coder"}, 7)
@@ -103,7 +103,7 @@ def test_build_record_coder():
 
 def test_build_record_nil_agent_and_no_result():
     """HEAD: BuildRecordNilAgentAndNoResult."""
-    record = build_record(ended(None))
+    record = json.loads(build_record(ended(None)))
     assert "agentRef" not in record["spec"]
     assert "result" not in record["status"]
     assert record["status"]["phase"] == "Succeeded"
