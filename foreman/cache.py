@@ -19,7 +19,7 @@ from foreman.cluster import Cluster, ClusterError, Event, Expired, Listing, Sele
 from foreman.runtime import ProcessExit, Runtime
 
 R = TypeVar("R", bound=Resource)
-Listener = Callable[[R | None, R | None], None]
+Listener = Callable[[str, R | None, R | None], None]
 
 RETRY_FIRST = 1.0
 RETRY_MAX = 30.0
@@ -68,7 +68,7 @@ class Cache(Generic[R]):
         self._listeners: list[Listener[R]] = []
 
     def listen(self, listener: Listener[R]) -> None:
-        """Call `listener(old, new)` after each change; None stands for 'did not exist'."""
+        """Call `listener(key, old, new)` after each change; None stands for 'did not exist'."""
         self._listeners.append(listener)
 
     def get(self, key: str) -> R | None:
@@ -83,7 +83,7 @@ class Cache(Generic[R]):
     def observe(self, obj: R) -> None:
         """Take in the answer to an own write before the watch brings it."""
         if int(obj.metadata.resource_version) > self.position:
-            self._put(obj)
+            self._put(obj.key, obj)
 
     async def run(self) -> None:
         """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""
@@ -128,11 +128,11 @@ class Cache(Generic[R]):
         if version <= self.position:
             return  # Shown before: after a deletion it would raise the dead.
         self.position = version
-        if event.object is None:
+        obj: R | None = event.object  # type: ignore[assignment]
+        if obj is None:
             return
-        obj = cast(R, event.object)
         if event.type != "DELETED":
-            self._put(obj)
+            self._put(obj.key, obj)
         else:
             self._drop(obj.key, version)
 
@@ -149,18 +149,17 @@ class Cache(Generic[R]):
         for key in [key for key in self.objects if key not in present]:
             self._drop(key, version)
         for obj in listing.items:
-            self._put(cast(R, obj))
+            self._put(obj.key, cast(R, obj))
         self.synced.set()
 
-    def _put(self, obj: R) -> None:
-        key = obj.key
+    def _put(self, key: str, obj: R) -> None:
         old = self.objects.get(key)
         # What one wrote oneself comes a second time by the watch, often as the very same object.
         if old is obj or (old is not None and int(old.version) >= int(obj.version)):
             return
         self.objects[key] = obj
         for listener in self._listeners:
-            listener(old, obj)
+            listener(key, old, obj)
 
     def _drop(self, key: str, version: int) -> None:
         old = self.objects.get(key)
@@ -168,4 +167,4 @@ class Cache(Generic[R]):
             return
         del self.objects[key]
         for listener in self._listeners:
-            listener(old, None)
+            listener(key, old, None)

@@ -29,30 +29,39 @@ class Controller:
     ) -> None:
         self.name = name
         self.runtime = runtime
-        self.queue = WorkQueue(runtime)
+        self.queue = WorkQueue(runtime, self._rouse)
         self.reconcile = reconcile
         self.workers = workers
+        self._idle = 0
         self.reconciles = 0
         self.errors: Counter[str] = Counter()
 
     def start(self) -> None:
         """Begin to serve the queue."""
-        for number in range(self.workers):
-            self.runtime.spawn(self._work(), f"{self.name}-{number}")
+        self._idle = self.workers
+        for _ in range(len(self.queue)):
+            self._rouse()
+
+    def _rouse(self) -> None:
+        """One more worker, unless all are at work: a worker that finds nothing to do ends, which is cheaper than waiting."""
+        if self._idle:
+            self._idle -= 1
+            self.runtime.spawn(self._work(), self.name)
 
     async def _work(self) -> None:
-        while True:
-            key = await self.queue.get()
+        queue = self.queue
+        while (key := queue.take()) is not None:
             self.reconciles += 1
             try:
                 again = await self.reconcile(key)
             except ClusterError as error:
                 self._refused(key, error)
             else:
-                self.queue.succeeded(key)
+                queue.succeeded(key)
                 if again is not None:
-                    self.queue.add_after(key, again)
-            self.queue.done(key)
+                    queue.add_after(key, again)
+            queue.done(key)
+        self._idle += 1
 
     def _refused(self, key: str, error: ClusterError) -> None:
         self.errors[type(error).__name__] += 1

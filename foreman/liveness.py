@@ -50,16 +50,16 @@ class Liveness:
         for name in self._seen:
             self._seen[name] = now
 
-    def _changed(self, old: FleetNode | None, new: FleetNode | None) -> None:
+    def _changed(self, name: str, old: FleetNode | None, new: FleetNode | None) -> None:
         if new is not None and old is not None and old.status.last_heartbeat_time != new.status.last_heartbeat_time:
-            self.saw(new.metadata.name)
+            self.saw(name)
         elif old is None or new is None:
             # Come or gone: silence counts from here, but existing is no proof of life.
-            self._seen[(new or old).metadata.name] = self.runtime.now()  # type: ignore[union-attr]
+            self._seen[name] = self.runtime.now()
         if new is not None and _lost(new) and not _lost(old):
             # Another operator may have been listening for longer: only a heartbeat after its verdict proves it wrong. Two that
             # overrule each other at once would burn a task's strikes within milliseconds.
-            self._heard.discard(new.metadata.name)
+            self._heard.discard(name)
 
 
 def _lost(node: FleetNode | None) -> bool:

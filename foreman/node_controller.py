@@ -52,9 +52,8 @@ class NodeController:
     def start(self) -> None:
         self.controller.start()
 
-    def _changed(self, old: FleetNode | None, new: FleetNode | None) -> None:
+    def _changed(self, name: str, old: FleetNode | None, new: FleetNode | None) -> None:
         """A heartbeat that changes nothing but its time wakes nobody."""
-        name = (new or old).metadata.name  # type: ignore[union-attr]
         if new is None:
             self.scheduler.fleet.forget(name)
             self.controller.queue.add(name)

@@ -128,29 +128,28 @@ class Scheduler:
                 # Released again before this answer came: it was offered while it still counted as being bound.
                 self.give_back(key)
         # Bound or not: from now on the cache alone says what the task occupies.
-        self._occupancy(key)
+        self._occupancy(key, self.tasks.get(key))
 
     # what the caches tell
 
-    def _task_changed(self, old: AgenticTask | None, new: AgenticTask | None) -> None:
-        key = (new or old).key  # type: ignore[union-attr]
+    def _task_changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
         if new is None or new.status.phase is not Phase.PENDING:
             self.waiting.remove(key)
         if key not in self._binding:
-            self._occupancy(key)
+            self._occupancy(key, new)
 
-    def _occupancy(self, key: str) -> None:
-        task = self.tasks.get(key)
-        if task is None or task.status.phase not in IN_FLIGHT or not task.status.assigned_node:
-            self.fleet.vacate(key)
-            self._uncount_agent(key)
-            return
+    def _occupancy(self, key: str, task: AgenticTask | None) -> None:
         held = self.fleet.holds.get(key)
-        if held is None or held.node != task.status.assigned_node:
+        if task is None or task.status.phase not in IN_FLIGHT or not task.status.assigned_node:
+            # Node and Agent are taken and given back together.
+            if held is not None:
+                self.fleet.vacate(key)
+                self._uncount_agent(key)
+        elif held is None or held.node != task.status.assigned_node:
             self.fleet.occupy(key, task.status.assigned_node, self._want(task))
-        agent = agent_key(task)
-        if agent:
-            self._count_agent(key, agent)
+            agent = agent_key(task)
+            if agent:
+                self._count_agent(key, agent)
 
     def _count_agent(self, key: str, agent: str) -> None:
         if key not in self._agent_of:
@@ -164,12 +163,10 @@ class Scheduler:
             if self.waiting.wake_of_agent(agent):
                 self._plan()
 
-    def _agent_changed(self, old: Agent | None, new: Agent | None) -> None:
+    def _agent_changed(self, agent: str, old: Agent | None, new: Agent | None) -> None:
         """An Agent's limit or demand may have changed: its tasks are judged anew."""
-        agent = new or old
-        assert agent is not None
         for key, group in list(self.waiting.groups.items()):
-            if key.agent == agent.key:
+            if key.agent == agent:
                 for task in list(group.members):
                     self.waiting.remove(task)
                     self.give_back(task)

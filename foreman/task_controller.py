@@ -26,6 +26,7 @@ from foreman.controller import Controller
 from foreman.decide import custody, pending
 from foreman.decide.lifecycle import Event, after
 from foreman.liveness import Liveness
+from foreman.resting import Resting
 from foreman.runtime import Runtime
 from foreman.scheduler import Scheduler, agent_key
 
@@ -63,6 +64,7 @@ class TaskController:
         self.scheduler: Scheduler
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._acyclic: set[str] = set()
+        self._resting = Resting(runtime)
         self._since: dict[str, tuple[Phase, int, float]] = {}
         tasks.listen(self._changed)
 
@@ -72,14 +74,13 @@ class TaskController:
 
     # watch -> key
 
-    def _changed(self, old: AgenticTask | None, new: AgenticTask | None) -> None:
-        task = cast(AgenticTask, new or old)
-        key = task.key
+    def _changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
         if old is None or new is None:
-            self._track_dependencies(key, task, new is not None)
+            self._track_dependencies(key, cast(AgenticTask, new or old), new is not None)
         if new is None or (old is not None and old.metadata.generation != new.metadata.generation):
             # A task that is gone, or depends on others now, may come to close a cycle.
             self._acyclic.clear()
+        self._resting.changed(key, old, new)
         phase = new.status.phase if new is not None else None
         if new is not None and phase in IN_FLIGHT:
             self._track_flight(key, new)
@@ -164,8 +165,8 @@ class TaskController:
             return None
         if isinstance(step, pending.Wait):
             return await self._wait(task, step, wall)
-        if task.status.retry_after is not None and task.status.retry_after > wall:
-            return float(task.status.retry_after - wall)
+        if (rest := self._resting.left(task.key)) > 0:
+            return rest
         if not await self._agent_exists(task):
             message = f'Agent "{task.spec.agent_ref and task.spec.agent_ref.name}" not found in namespace "{namespace}"'
             await self._write(task, pending.fail(task, REASON_AGENT_NOT_FOUND, message, wall).changes)

@@ -7,22 +7,23 @@ never to two workers at a time; delayed adds keep the earliest due time; failure
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
-from foreman.runtime import Runtime, Signal
+from foreman.runtime import Runtime
 
 BACKOFF_FIRST = 0.005
 BACKOFF_MAX = 1000.0
 
 
 class WorkQueue:
-    """Keys to work on, first come first served."""
+    """Keys to work on, first come first served. Calls `on_ready()` whenever one more can be taken."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, on_ready: Callable[[], None]) -> None:
         self.runtime = runtime
+        self.on_ready = on_ready
         self._ready: deque[str] = deque()
         self._dirty: set[str] = set()
         self._busy: set[str] = set()
-        self._idle: deque[Signal] = deque()
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
 
@@ -35,7 +36,8 @@ class WorkQueue:
             return
         self._dirty.add(key)
         if key not in self._busy:
-            self._push(key)
+            self._ready.append(key)
+            self.on_ready()
 
     def add_after(self, key: str, seconds: float) -> None:
         """Add `key` in `seconds`; of several pending delays for one key the shortest counts."""
@@ -56,27 +58,23 @@ class WorkQueue:
         if self._failures:
             self._failures.pop(key, None)
 
-    async def get(self) -> str:
-        """The next key, marked as being worked on until `done`."""
-        while not self._ready:
-            bell = self.runtime.event()
-            self._idle.append(bell)
-            await bell.wait()
+    def take(self) -> str | None:
+        """The next key, marked as being worked on until `done`; None if there is none."""
+        if not self._ready:
+            return None
         key = self._ready.popleft()
         self._dirty.discard(key)
         self._busy.add(key)
         return key
 
     def done(self, key: str) -> None:
-        """The work on `key` has ended; if it was added meanwhile it is handed out again."""
+        """The work on `key` has ended; if it was added meanwhile it can be taken again.
+
+        `on_ready` is not called for that: who has done with one key comes for the next anyway.
+        """
         self._busy.discard(key)
         if key in self._dirty:
-            self._push(key)
-
-    def _push(self, key: str) -> None:
-        self._ready.append(key)
-        if self._idle:
-            self._idle.popleft().set()
+            self._ready.append(key)
 
     def _fall_due(self, key: str, due: float) -> None:
         if self._due.get(key) == due:

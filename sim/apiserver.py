@@ -23,6 +23,7 @@ from foreman.cluster import AlreadyExists, Conflict, Event, Expired, Invalid, Li
 from sim.selection import Address, Change, Stream, check_selector, event_for
 
 HISTORY = 20_000
+_tuple = tuple.__new__  # what the constructor of a NamedTuple does, without its Python frame
 
 
 class ApiServer:
@@ -106,9 +107,8 @@ class ApiServer:
     # writes
 
     def create(self, actor: str, obj: Any) -> Any:
-        table = self._table(obj.kind)
-        key = obj.key
-        if key in table:
+        kind, key = obj.kind, obj.key
+        if key in self._table(kind):
             raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{obj.metadata.name}" already exists')
         if not obj.metadata.name:
             raise Invalid(f"{obj.kind}: metadata.name: Required value: name or generateName is required")
@@ -121,17 +121,14 @@ class ApiServer:
             deletion_timestamp=None,
             deletion_grace_period_seconds=None,
         )
-        blank = _BLANK_STATUS.get(obj.kind)
+        blank = _BLANK_STATUS.get(kind)
         new = obj.evolve(metadata=meta, status=blank) if blank is not None else obj.evolve(metadata=meta)
-        self._commit("create", actor, key, None, new, {})
+        self._commit("create", actor, kind, key, None, new, {})
         return new
 
     def patch(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
         old = self._find(obj.kind, obj.key, if_version)
-        wanted = {key: value for key, value in changes.items() if key != "status"}
-        if "metadata" in wanted:
-            wanted["metadata"] = {k: v for k, v in wanted["metadata"].items() if k not in _SERVER_OWNED}
-        merged = self._merged(old, old, wanted)
+        merged = self._merged(old, old, _writable(changes))
         if merged is old:
             return old
         if merged.metadata is not old.metadata:
@@ -140,14 +137,14 @@ class ApiServer:
         return self._store("patch", actor, old, merged, changes, generation)
 
     def patch_status(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
-        key = obj.key
-        old = self._find(obj.kind, key, if_version)
+        kind, key = obj.kind, obj.key
+        old = self._find(kind, key, if_version)
         status = self._merged(old, old.status, changes)
         if status is old.status:
             return old
         meta = old.metadata.evolve(resource_version=str(self.version + 1))
         new = old.evolve(metadata=meta, status=status)
-        self._commit("patch_status", actor, key, old, new, changes)
+        self._commit("patch_status", actor, kind, key, old, new, changes)
         return new
 
     def delete(self, actor: str, obj: Any, if_version: str | None = None, if_uid: str | None = None) -> None:
@@ -216,21 +213,21 @@ class ApiServer:
         if meta.deletion_timestamp is not None and not meta.finalizers:
             self._remove(actor, old)
         else:
-            self._commit(verb, actor, new.key, old, new, fields)
+            self._commit(verb, actor, new.kind, new.key, old, new, fields)
         return new
 
     def _remove(self, actor: str, old: Any) -> None:
-        self._commit("delete", actor, old.key, old, None, {})
+        self._commit("delete", actor, old.kind, old.key, old, None, {})
 
-    def _commit(self, verb: str, actor: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]) -> None:
-        kind = (new or old).kind
+    def _commit(
+        self, verb: str, actor: str, kind: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]
+    ) -> None:
         self.version = version = self.version + 1
-        table = self.tables[kind]
         if new is None:
-            del table[key]
+            del self.tables[kind][key]
         else:
-            table[key] = new
-        change = Change(version, verb, actor, kind, key, old, new, fields)
+            self.tables[kind][key] = new
+        change = _tuple(Change, (version, verb, actor, kind, key, old, new, fields))
         log = self.log
         log.append(change)
         if len(log) > self.history:
@@ -239,35 +236,36 @@ class ApiServer:
             self._track_owners(change)
         for observer in self.observers:
             observer(change)
-        self._tell(self._streams[kind], change, old is not None, new is not None)
-        if kind == "AgenticTask":
-            self._dispatch_by_node(change, old, new)
+        self._dispatch(change)
 
-    @staticmethod
-    def _tell(streams: dict[Stream, None], change: Change, before: bool, after: bool) -> None:
-        """Offer the change to streams whose index selected the object `before` and/or selects it `after`."""
-        if not streams:
-            return
-        event = event_for(change, before, after)
-        for stream in tuple(streams):
-            if not stream.indexed:
-                stream.offer(change)
-            elif event is not None:
-                stream.send(event)
-
-    def _dispatch_by_node(self, change: Change, old: AgenticTask | None, new: AgenticTask | None) -> None:
+    def _dispatch(self, change: Change) -> None:
         """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
+        kind, old, new = change.kind, change.old, change.new
+        event = None
+        if streams := self._streams.get(kind):
+            event = event_for(change, old is not None, new is not None)
+            _tell(streams, change, event)
+        if kind != "AgenticTask":
+            return
         before = old.status.assigned_node if old is not None else ""
         after = new.status.assigned_node if new is not None else ""
-        if before and (before != after or new is None):
-            self._by_node[before].pop(change.key, None)
-        if after and new is not None:
+        if before != after:
+            self._moved(change, before, after)
+        elif after:
             self._by_node[after][change.key] = new
-        watched = self._node_streams
-        if before in watched:
-            self._tell(watched[before], change, True, before == after and new is not None)
-        if after != before and after in watched:
-            self._tell(watched[after], change, False, True)
+            if streams := self._node_streams.get(after):
+                _tell(streams, change, event or event_for(change, True, True))
+
+    def _moved(self, change: Change, before: str, after: str) -> None:
+        """The task has left one node's selection and/or entered another's; '' is no node."""
+        if before:
+            self._by_node[before].pop(change.key, None)
+            if streams := self._node_streams.get(before):
+                _tell(streams, change, event_for(change, True, False))
+        if after:
+            self._by_node[after][change.key] = change.new
+            if streams := self._node_streams.get(after):
+                _tell(streams, change, event_for(change, False, True))
 
     def _streams_of(self, stream: Stream) -> dict[Stream, None]:
         return self._node_streams[stream.node] if stream.node else self._streams[stream.kind]
@@ -279,6 +277,25 @@ class ApiServer:
                 self._owned[owner.uid][change.kind, change.key] = None
             elif owner.uid in self._owned:
                 self._owned[owner.uid].pop((change.kind, change.key), None)
+
+
+def _tell(streams: dict[Stream, None], change: Change, event: Event | None) -> None:
+    """Offer the change to streams; `event` is what it is to those of which the index is the whole selection."""
+    for stream in tuple(streams):
+        if not stream.indexed:
+            stream.offer(change)
+        elif event is not None:
+            stream.send(event)
+
+
+def _writable(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`changes` without the status and without what of the metadata is the server's own."""
+    if "status" in changes:
+        changes = {name: value for name, value in changes.items() if name != "status"}
+    meta = changes.get("metadata", ())
+    if _SERVER_OWNED.isdisjoint(meta):
+        return changes
+    return {**changes, "metadata": {name: value for name, value in meta.items() if name not in _SERVER_OWNED}}
 
 
 def _check_metadata(old: Resource, meta: ObjectMeta) -> None:

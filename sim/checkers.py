@@ -312,6 +312,7 @@ class Checkers:
         if old is None or old.status is new.status:
             return
         self.checks["field-owner"] += 1
+        self._storm(change.key)
         before, after = old.status, new.status
         if before.last_heartbeat_time != after.last_heartbeat_time:
             self._beats[change.key] = self.now()

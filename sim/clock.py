@@ -2,13 +2,14 @@
 
 Time is whole microseconds. Nearly everything that happens in a run is "call this function with that argument then": `at` puts
 just that into the heap, with no event object around it, and `advance` runs it in one loop. The heap holds only about the next
-second; what is due later lies in unsorted buckets until then, so that ten thousand nodes' timers do not make it deep. An event
-of simpy's own is such a call too (`_fire`), so Timeout, Process, Resource and the rest work here as on any Environment.
+second; what is due later lies in unsorted buckets until then, so that ten thousand nodes' timers do not make it deep. What is
+due at once goes through no heap at all but waits in a queue, behind everything that was put there earlier for the same moment:
+the heap has all of that, so the queue's turn comes when the heap has nothing more for this moment. An event of simpy's own is such a call too (`_fire`), so Timeout, Process, Resource and the rest work here as on any Environment.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -40,7 +41,8 @@ class Clock(simpy.Environment):
         super().__init__()
         self._queue: list[_Entry] = []  # type: ignore[assignment]
         self._eid = count()
-        self._horizon = 0
+        self._soon: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._horizon = 1 << _SPAN
         self._later: defaultdict[int, list[_Entry]] = defaultdict(list)
 
     @property
@@ -54,6 +56,9 @@ class Clock(simpy.Environment):
 
     def at(self, delay: int, call: Callable[[Any], None], argument: Any = None) -> None:
         """`call(argument)` in `delay` microseconds, after what was put there before for the same moment."""
+        if not delay:
+            self._soon.append((call, argument))
+            return
         due = self.now + delay
         if due < self._horizon:
             heappush(self._queue, (due, NORMAL, next(self._eid), call, argument))
@@ -62,6 +67,9 @@ class Clock(simpy.Environment):
 
     def schedule(self, event: Event, priority: int = NORMAL, delay: Any = 0) -> None:
         due = int(self.now + delay)
+        if priority == NORMAL and due == self.now:
+            self._soon.append((self._fire, event))
+            return
         entry = due, priority, next(self._eid), self._fire, event
         if due < self._horizon:
             heappush(self._queue, entry)
@@ -69,6 +77,8 @@ class Clock(simpy.Environment):
             self._later[due >> _SPAN].append(entry)
 
     def peek(self) -> float:
+        if self._soon:
+            return self.now
         if not self._queue and self._later:
             self._open()
         return super().peek()
@@ -83,21 +93,28 @@ class Clock(simpy.Environment):
         self._horizon = (bucket + 1) << _SPAN
 
     def step(self) -> None:
-        if not self._queue:
-            self._open()
-        self.now, _, _, call, argument = heappop(self._queue)
+        queue = self._queue
+        if self._soon and not (queue and queue[0][0] == self.now):
+            call, argument = self._soon.popleft()
+        else:
+            if not queue:
+                self._open()
+            self.now, _, _, call, argument = heappop(queue)
         if call is not _halt:
             call(argument)
 
     def advance(self, calls: int) -> int:
         """Run up to so many of the calls that are due, fewer only after `halt`; how many have run."""
-        queue, pop = self._queue, heappop
+        queue, soon, pop = self._queue, self._soon, heappop
         done = 0
         try:
             while done < calls:
-                if not queue:
-                    self._open()
-                self.now, _, _, call, argument = pop(queue)
+                if soon and not (queue and queue[0][0] == self.now):
+                    call, argument = soon.popleft()
+                else:
+                    if not queue:
+                        self._open()
+                    self.now, _, _, call, argument = pop(queue)
                 call(argument)
                 done += 1
         except _Halt:

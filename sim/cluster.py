@@ -268,16 +268,19 @@ class Watch:
     def __anext__(self) -> Watch:
         return self
 
-    def __await__(self) -> Generator[Any, Any, Event]:
+    def __await__(self) -> Generator[Any, Event | None, Event]:
         if self.replica is None:
             yield from self._open()
-        while not self._buffer:
+        if self._buffer:
+            return self._buffer.popleft()
+        event = None
+        while event is None:
             if self._error is not None:
                 raise self._error
             if self._ended:
                 raise StopAsyncIteration
-            yield self
-        return self._buffer.popleft()
+            event = yield self
+        return event
 
     def _open(self) -> Generator[Any, Any, None]:
         self.replica = self.cluster.endpoint.connect()
@@ -309,8 +312,13 @@ class Watch:
             self._doomed = True
             self.cluster.env.at(WATCH_SILENCE, self.end, Unavailable("watch: the connection fell silent"))
             return
-        self._buffer.append(event)
-        self._ring()
+        waiter = self.waiter
+        if waiter is None:
+            self._buffer.append(event)
+        else:
+            # Who waits has found the buffer empty: the event goes straight into his hands.
+            self.waiter = None
+            waiter.resume(event)
 
     def _time_out(self, _: None) -> None:
         if not self._ended and not self._doomed:
@@ -324,12 +332,9 @@ class Watch:
             self._error = error
             self.cluster.server.close(self.stream)
             self.cluster.closed(self)
-            self._ring()
-
-    def _ring(self) -> None:
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None:
-            waiter.resume(None)
+            waiter, self.waiter = self.waiter, None
+            if waiter is not None:
+                waiter.resume(None)
 
 
 def _discard(event: Event) -> None:

@@ -203,14 +203,18 @@ class Host:
         self.on_crash: Callable[[Host, str, Exception], None] | None = None
         self._graveyard: list[set[Task]] = []
         self._restart_at = -1
+        self._boot_next = False
 
     @property
     def up(self) -> bool:
         return self.process is not None
 
     def boot(self) -> None:
-        """Start the program, unless it runs already."""
-        if self.process is None:
+        """Start the program, unless it runs already; one that is draining is started anew when it has ended."""
+        if self.process is not None:
+            self._boot_next = self.process.stop.is_set()
+        else:
+            self._boot_next = False
             self.boots += 1
             self.process = Process(self)
             self.process.spawn(self._main(self.process), self.name)
@@ -220,6 +224,8 @@ class Host:
         if process.alive:
             # The program has ended by itself; crash() leaves nothing of it behind.
             self.crash()
+            if self._boot_next:
+                self.boot()
 
     def crash(self) -> None:
         """Power cut: every coroutine stops where it is; requests already on the wire go on without their sender."""

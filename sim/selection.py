@@ -33,6 +33,7 @@ class Change(NamedTuple):
 Address = tuple[str, str]
 """(kind, key) of an object."""
 Sink = Callable[[Event], None]
+_tuple = tuple.__new__  # what the constructor of a NamedTuple does, without its Python frame
 
 
 class Stream:
@@ -77,7 +78,7 @@ def event_for(change: Change, before: bool, after: bool) -> Event | None:
     """The event of a watcher that selected the object `before` and/or selects it `after` the change."""
     version = str(change.version)
     if after:
-        return Event("MODIFIED" if before else "ADDED", change.new, version)
+        return _tuple(Event, ("MODIFIED" if before else "ADDED", change.new, version))
     return Event("DELETED", _at(change.old, version), version) if before else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import advance, new_task, task, world
+from support import advance, new_task, run, task, unharmed, world
 
 from foreman.cluster import Unavailable
 from foreman.runtime import ProcessExit
@@ -331,3 +331,18 @@ def test_a_hold_catches_no_more_than_its_limit_and_only_what_matches():
     advance(w, 20)
     assert claims.caught == 1
     assert task(w, "a").status.phase == "Succeeded"
+
+
+def test_a_machine_booted_while_it_still_drains_starts_again_when_it_has_ended() -> None:
+    w = run(
+        """
+        fleet: {node: {count: 1}}
+        workload: {count: 2, arrivals: {every: 40s}}
+        executor: {duration: 20s}
+        faults: [{at: 10s, fault: drain, host: node-0, for: 2s}]
+        until: 10m
+        """
+    )
+    assert w.stats.landed == 2
+    assert w.hosts["node-0"].boots == 2
+    unharmed(w)

@@ -111,8 +111,7 @@ class Watcher:
 
     # what the cache tells
 
-    def _changed(self, old: AgenticTask | None, new: AgenticTask | None) -> None:
-        key = (new or old).key  # type: ignore[union-attr]
+    def _changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
         run = self.runs.get(key)
         if run is not None and not self._stands(run, new):
             run.supersede()
@@ -127,12 +126,11 @@ class Watcher:
         else:
             self._wanted.pop(key, None)
             self._rest()
-        self._reckon(key)
+        self._reckon(key, new)
 
-    def _reckon(self, key: str) -> None:
+    def _reckon(self, key: str, task: AgenticTask | None) -> None:
         """Note whether the task is an orphan. Until that is settled it has a slot: by the API server's books it runs here."""
-        task = self.tasks.get(key)
-        if task is not None and self._orphan(task):
+        if task is not None and self._orphan(key, task):
             self._orphans[key] = task
             self._controller.queue.add(key)
         elif key in self._orphans:
@@ -143,20 +141,20 @@ class Watcher:
         if task is None or task.metadata.deletion_timestamp is not None:
             return False
         # What the cache shows may be older than the claim itself: only a later version can end a run.
-        if int(task.version) <= int(run.task.version):
+        if task is run.task or int(task.version) <= int(run.task.version):
             return True
         return run.still_ours(task, self.holder, run.attempt)
 
-    def _orphan(self, task: AgenticTask) -> bool:
+    def _orphan(self, key: str, task: AgenticTask) -> bool:
         """Running on this node with no run behind it."""
         status = task.status
         return (
-            status.phase in (Phase.RUNNING, Phase.VERIFYING)
+            key not in self.runs
+            and key not in self._claiming
+            and status.phase in (Phase.RUNNING, Phase.VERIFYING)
             and status.assigned_node == self.node
-            and task.key not in self.runs
-            and task.key not in self._claiming
             # The end of an own attempt may reach the cache later than it reached us.
-            and not (status.holder == self.holder and self._done.get(task.key) == status.attempt)
+            and not (status.holder == self.holder and self._done.get(key) == status.attempt)
         )
 
     # claim
@@ -172,7 +170,7 @@ class Watcher:
         self._planned = False
         if self.draining:
             return
-        while ready := self._ready():
+        while self._wanted and (ready := self._ready()):
             best = min(ready, key=claims.claim_order)
             del self._wanted[best.key]
             self._claiming[best.key] = best
@@ -182,8 +180,10 @@ class Watcher:
 
     def _taken(self) -> int:
         """Slots in use. A run that only supervises a Job takes none (#1558)."""
-        running = (run.task for run in self.runs.values())
-        return sum(not task.status.supervised for task in (*running, *self._claiming.values(), *self._orphans.values()))
+        holders = [run.task for run in self.runs.values()]
+        holders += self._claiming.values()
+        holders += self._orphans.values()
+        return len([task for task in holders if not task.status.supervised])
 
     def _room(self, task: AgenticTask) -> bool:
         return task.status.supervised or self.admits(self.slots, self._taken())
@@ -203,7 +203,7 @@ class Watcher:
                 await self._find_out(task)
             del self._claiming[key]
             # Perhaps the claim is ours after all, and an orphan for now; perhaps it is still to be had.
-            self._reckon(key)
+            self._reckon(key, self.tasks.get(key))
             self._controller.queue.add_after(key, CLAIM_RETRY_SECONDS)
             self._rest()
             self._pump()
@@ -244,7 +244,7 @@ class Watcher:
             self.discarded += 1
         if written is not None:
             self.tasks.observe(written)
-        self._reckon(run.key)
+        self._reckon(run.key, self.tasks.get(run.key))
         self._rest()
         self._pump()
 
@@ -256,7 +256,7 @@ class Watcher:
             return None
         if claims.claimable(task, self.node):
             return await self._assigned(task)
-        if self._orphan(task):
+        if self._orphan(key, task):
             await self._adopt_or_release(task)
         return None
 
@@ -328,4 +328,3 @@ class Watcher:
                 run.time_out()
             else:
                 self._arm(run.deadline)
-

@@ -54,7 +54,7 @@ def test_it_shows_what_the_server_has_and_tells_listeners_what_changed() -> None
     a = create(lab, "a")
     heard: list[tuple[Any, Any]] = []
     cache = started(lab)
-    cache.listen(lambda old, new: heard.append((old, new)))
+    cache.listen(lambda key, old, new: heard.append((old, new)))
     b = create(lab, "b")
     moved = move(lab, a, phase=Phase.PENDING)
     lab.server.delete("test", b)
@@ -153,7 +153,7 @@ def test_listeners_hear_of_recovery_before_they_hear_of_what_was_missed() -> Non
     heard: list[str] = []
     cache = started(lab)
     cache.on_recovery.append(lambda: heard.append("recovered"))
-    cache.listen(lambda old, new: heard.append("changed"))
+    cache.listen(lambda key, old, new: heard.append("changed"))
     lab.endpoint.fail()
     create(lab, "a")
     lab.advance(10)
@@ -293,7 +293,7 @@ def test_an_event_that_comes_twice_does_not_raise_the_dead() -> None:
 
     cache = started(lab, Repeating(lab.client(lab.process()), None))
     heard: list[tuple[Any, Any]] = []
-    cache.listen(lambda old, new: heard.append((old, new)))
+    cache.listen(lambda key, old, new: heard.append((old, new)))
     a = create(lab, "a")
     move(lab, a, phase=Phase.PENDING)
     lab.server.delete("test", a)
@@ -370,7 +370,9 @@ class Witness:
                 continue
             version = int(task.version)
             later = [at for at, _ in history if at > version]
-            assert not later or later[0] > cache.position, f"{key} is shown at {version}, the cache is at {cache.position}"
+            assert not later or later[0] > cache.position, (
+                f"{key} is shown at {version}, the cache is at {cache.position}"
+            )
 
 
 STEPS = st.one_of(
@@ -396,7 +398,7 @@ class Play:
         self.cache = started(self.lab, self.hand, resync=NEVER)
         self.cache.listen(self.heard)
 
-    def heard(self, old: AgenticTask | None, new: AgenticTask | None) -> None:
+    def heard(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
         if new is not None:
             # An assertion here would end the cache's process, not the test.
             if int(new.version) <= self.shown.get(new.key, 0):

@@ -143,5 +143,5 @@ def test_an_error_that_is_no_answer_of_a_cluster_ends_the_process() -> None:
     controller.start()
     controller.queue.add("a")
     lab.advance(1)
-    assert [(task, type(error)) for _, task, error in lab.hosts["client"].exits] == [("test-0", KeyError)]
+    assert [(task, type(error)) for _, task, error in lab.hosts["client"].exits] == [("test", KeyError)]
     assert not process.alive

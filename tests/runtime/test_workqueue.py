@@ -19,20 +19,24 @@ class Bench:
     def __init__(self) -> None:
         self.lab = Lab()
         self.process = self.lab.process()
-        self.queue = WorkQueue(self.process)
+        self.queue = WorkQueue(self.process, self.serve)
         self.handed: list[tuple[float, str]] = []
         self.idle = 0
 
     def hire(self) -> None:
         """One more worker asks for a key."""
         self.idle += 1
-        self.process.spawn(self._get(), "worker")
-        self.settle()
+        self.serve()
 
-    async def _get(self) -> None:
-        key = await self.queue.get()
-        self.idle -= 1
-        self.handed.append((self.process.now(), key))
+    def serve(self) -> None:
+        while self.idle and (key := self.queue.take()) is not None:
+            self.idle -= 1
+            self.handed.append((self.process.now(), key))
+
+    def done(self, key: str) -> None:
+        """A worker goes home; one that is idle looks what he has left."""
+        self.queue.done(key)
+        self.serve()
 
     def settle(self) -> None:
         """Let happen what happens now, without time passing."""
@@ -72,14 +76,14 @@ def test_a_key_in_work_is_not_handed_out_again_before_it_is_done(bench: Bench) -
     bench.hire()
     bench.queue.add("a")
     assert bench.keys() == ["a"]
-    bench.queue.done("a")
+    bench.done("a")
     assert bench.keys() == ["a", "a"]
 
 
 def test_a_key_that_was_not_added_meanwhile_stays_away_after_done(bench: Bench) -> None:
     bench.queue.add("a")
     bench.hire()
-    bench.queue.done("a")
+    bench.done("a")
     bench.hire()
     assert bench.keys() == ["a"]
 
@@ -109,7 +113,7 @@ def test_of_several_delays_the_shortest_counts_and_the_key_comes_once(bench: Ben
     bench.hire()
     bench.lab.advance(3)
     assert bench.handed == [(2.0, "a")]
-    bench.queue.done("a")
+    bench.done("a")
     bench.hire()
     bench.lab.advance(10)
     assert len(bench.handed) == 1
@@ -129,7 +133,7 @@ def test_failures_back_off_exponentially_up_to_a_limit(bench: Bench) -> None:
         bench.hire()
         bench.lab.advance(BACKOFF_MAX + 1)
         waits.append(bench.handed[-1][0] - asked)
-        bench.queue.done("a")
+        bench.done("a")
     assert waits[:4] == pytest.approx([BACKOFF_FIRST, 2 * BACKOFF_FIRST, 4 * BACKOFF_FIRST, 8 * BACKOFF_FIRST])
     assert waits == sorted(waits)
     assert waits[-1] == BACKOFF_MAX
@@ -143,8 +147,8 @@ def test_success_forgets_the_failures_of_that_key_only(bench: Bench) -> None:
     bench.queue.succeeded("a")
     for _ in range(2):
         bench.hire()
-    bench.queue.done("a")
-    bench.queue.done("b")
+    bench.done("a")
+    bench.done("b")
     asked = bench.process.now()
     for key in "ab":
         bench.queue.add_backing_off(key)
@@ -207,7 +211,7 @@ class QueueModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def done(self, data: Any) -> None:
         key = data.draw(st.sampled_from(sorted(self.busy)))
-        self.bench.queue.done(key)
+        self.bench.done(key)
         self.bench.settle()
         self.busy.remove(key)
         if key in self.again:

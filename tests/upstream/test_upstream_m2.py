@@ -66,7 +66,7 @@ def test_a_waiting_task_is_placed_when_a_node_that_satisfies_it_appears():
     advance(w, 30)
     assert (phase(w, "t"), reason(task(w, "t"), "Scheduled")) == (Phase.PENDING, "NodesNotReady")
     w.hosts["big-0"].boot()
-    assert until_phase(w, "t", Phase.SCHEDULED, within=2).status.assigned_node == "big-0"
+    until(w, lambda: task(w, "t").status.assigned_node == "big-0", within=2)
     unharmed(w)
 
 
