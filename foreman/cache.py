@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, cast
 
 from foreman.api.meta import Resource
-from foreman.cluster import Cluster, ClusterError, Event, Expired, Listing, Selector, Unavailable
+from foreman.cluster import Cluster, ClusterError, Expired, Listing, Selector, Unavailable
 from foreman.runtime import ProcessExit, Runtime
 
 R = TypeVar("R", bound=Resource)
@@ -31,7 +31,7 @@ class Stalled(ProcessExit):
 
 
 class Cache(Generic[R]):
-    """The objects of one kind, by key, as a watch shows them."""
+    """The objects of one kind, by key, as a watch shows them. `get(key)`: the object, or None."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Cache(Generic[R]):
         self.resync = resync
         self.stall_after = stall_after
         self.objects: dict[str, R] = {}
+        self.get: Callable[[str], R | None] = self.objects.get
         self.position = 0
         self.synced = runtime.event()
         self.relists = 0
@@ -71,9 +72,6 @@ class Cache(Generic[R]):
         """Call `listener(key, old, new)` after each change; None stands for 'did not exist'."""
         self._listeners.append(listener)
 
-    def get(self, key: str) -> R | None:
-        return self.objects.get(key)
-
     def __iter__(self) -> Iterator[R]:
         return iter(list(self.objects.values()))
 
@@ -82,8 +80,9 @@ class Cache(Generic[R]):
 
     def observe(self, obj: R) -> None:
         """Take in the answer to an own write before the watch brings it."""
-        if int(obj.metadata.resource_version) > self.position:
-            self._put(obj.key, obj)
+        version = int(obj.metadata.resource_version)
+        if version > self.position:
+            self._put(obj.key, obj, version)
 
     async def run(self) -> None:
         """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""
@@ -121,20 +120,17 @@ class Cache(Generic[R]):
         """Apply the stream from where the cache stands until the server closes it."""
         since = str(self.position)
         async for event in self.cluster.watch(self.kind, since=since, namespace=self.namespace, fields=self.fields):
-            self._apply(event)
-
-    def _apply(self, event: Event) -> None:
-        version = int(event.version)
-        if version <= self.position:
-            return  # Shown before: after a deletion it would raise the dead.
-        self.position = version
-        obj: R | None = event.object  # type: ignore[assignment]
-        if obj is None:
-            return
-        if event.type != "DELETED":
-            self._put(obj.key, obj)
-        else:
-            self._drop(obj.key, version)
+            version = int(event.version)
+            if version <= self.position:
+                continue  # Shown before: after a deletion it would raise the dead.
+            self.position = version
+            obj: R | None = event.object  # type: ignore[assignment]
+            if obj is None:
+                continue
+            if event.type != "DELETED":
+                self._put(obj.key, obj, version)
+            else:
+                self._drop(obj.key, version)
 
     def _replace(self, listing: Listing) -> None:
         self.relists += 1
@@ -149,13 +145,13 @@ class Cache(Generic[R]):
         for key in [key for key in self.objects if key not in present]:
             self._drop(key, version)
         for obj in listing.items:
-            self._put(obj.key, cast(R, obj))
+            self._put(obj.key, cast(R, obj), int(obj.version))
         self.synced.set()
 
-    def _put(self, key: str, obj: R) -> None:
+    def _put(self, key: str, obj: R, version: int) -> None:
         old = self.objects.get(key)
         # What one wrote oneself comes a second time by the watch, often as the very same object.
-        if old is obj or (old is not None and int(old.version) >= int(obj.version)):
+        if old is obj or (old is not None and int(old.metadata.resource_version) >= version):
             return
         self.objects[key] = obj
         for listener in self._listeners:

@@ -10,7 +10,7 @@ passes None says in a comment why the write needs no fence.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from foreman.api.meta import Resource
@@ -67,34 +67,34 @@ class Listing(NamedTuple):
 
 
 class Cluster(Protocol):
-    """Where all shared state lives. `kind` is a key of `foreman.api.KINDS`."""
+    """Where all shared state lives. `kind` is a key of `foreman.api.KINDS`. A call takes effect only when it is awaited."""
 
-    async def get(self, kind: str, name: str, namespace: str | None = None) -> Resource:
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Awaitable[Resource]:
         """The object as it is now. Raises NotFound."""
         ...
 
-    async def list(
+    def list(
         self,
         kind: str,
         *,
         namespace: str | None = None,
         labels: Selector | None = None,
         fields: Selector | None = None,
-    ) -> Listing: ...
+    ) -> Awaitable[Listing]: ...
 
-    async def create(self, obj: R) -> R:
+    def create(self, obj: R) -> Awaitable[R]:
         """Raises AlreadyExists, Invalid."""
         ...
 
-    async def patch(self, obj: R, changes: Mapping[str, Any], *, if_version: str | None) -> R:
+    def patch(self, obj: R, changes: Mapping[str, Any], *, if_version: str | None) -> Awaitable[R]:
         """Merge `changes` ({'metadata': ..., 'spec': ...}) into the object; its status is left alone."""
         ...
 
-    async def patch_status(self, obj: R, changes: Mapping[str, Any], *, if_version: str | None) -> R:
+    def patch_status(self, obj: R, changes: Mapping[str, Any], *, if_version: str | None) -> Awaitable[R]:
         """Merge `changes` (fields of the status) into the status subresource; nothing else is touched."""
         ...
 
-    async def delete(self, obj: Resource, *, if_version: str | None = None, if_uid: str | None = None) -> None: ...
+    def delete(self, obj: Resource, *, if_version: str | None = None, if_uid: str | None = None) -> Awaitable[None]: ...
 
     def watch(
         self,

@@ -38,7 +38,7 @@ class Resting:
         if status.failures > old.status.failures:
             return float(backoff)
         if status.handbacks > old.status.handbacks:
-            return min(HANDBACK_FIRST * 2 ** min(status.handbacks - 1, 10), HANDBACK_MAX)
+            return min(HANDBACK_FIRST * float(1 << min(status.handbacks - 1, 10)), HANDBACK_MAX)
         return 0.0
 
     def left(self, key: str) -> float:

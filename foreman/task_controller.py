@@ -1,5 +1,5 @@
-"""The task controller: normalises new tasks, resolves dependencies, hands eligible ones to the scheduler, takes back claims whose
-node is silent or whose time is up, and keeps the record of finished ones."""
+"""The task controller: normalises new tasks, resolves dependencies, hands eligible ones to the scheduler, takes back claims
+whose node is silent or whose time is up, and keeps the record of finished ones."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TaskController:
         status = task.status
         known = self._since.get(key)
         if known is None or known[0] is not status.phase or known[1] != status.attempt:
-            self._since[key] = (cast(Phase, status.phase), status.attempt, self.runtime.now())
+            self._since[key] = (status.phase, status.attempt, self.runtime.now())  # type: ignore[assignment]
 
     def node_lost(self, name: str) -> None:
         """The node has gone silent: look at everything assigned to it."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from foreman.api import KINDS, AgenticTask
-from foreman.api.errors import InvalidObject
+from foreman.api.errors import Cause, InvalidObject
 from foreman.api.meta import ObjectMeta, OwnerReference, Resource
 from foreman.api.patch import merge
 from foreman.cluster import AlreadyExists, Conflict, Event, Expired, Invalid, Listing, NotFound, Selector
@@ -128,7 +128,10 @@ class ApiServer:
 
     def patch(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
         old = self._find(obj.kind, obj.key, if_version)
-        merged = self._merged(old, old, _writable(changes))
+        try:
+            merged = merge(old, _writable(changes))
+        except InvalidObject as error:
+            raise _refusal(old, error.causes) from error
         if merged is old:
             return old
         if merged.metadata is not old.metadata:
@@ -139,7 +142,10 @@ class ApiServer:
     def patch_status(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
         kind, key = obj.kind, obj.key
         old = self._find(kind, key, if_version)
-        status = self._merged(old, old.status, changes)
+        try:
+            status = merge(old.status, changes)
+        except InvalidObject as error:
+            raise _refusal(old, error.under("status")) from error
         if status is old.status:
             return old
         meta = old.metadata.evolve(resource_version=str(self.version + 1))
@@ -189,25 +195,17 @@ class ApiServer:
             raise NotFound(f"the server could not find the requested resource: {kind}") from None
 
     def _find(self, kind: str, key: str, if_version: str | None = None) -> Any:
-        found = self._table(kind).get(key)
+        found = (self.tables.get(kind) or self._table(kind)).get(key)
         if found is None:
             cls = KINDS[kind]
             raise NotFound(f'{cls.PLURAL}.{cls.GROUP} "{key}" not found')
         if if_version is not None and found.metadata.resource_version != if_version:
-            raise Conflict(f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}")
+            raise Conflict(
+                f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}"
+            )
         return found
 
-    @staticmethod
-    def _merged(obj: Resource, part: Any, changes: Mapping[str, Any]) -> Any:
-        try:
-            return merge(part, changes)
-        except InvalidObject as error:
-            causes = error.causes if part is obj else error.under("status")
-            raise Invalid(str(InvalidObject(causes, obj.kind, obj.metadata.name))) from error
-
-    def _store(
-        self, verb: str, actor: str, old: Any, merged: Any, fields: Mapping[str, Any], generation: int
-    ) -> Any:
+    def _store(self, verb: str, actor: str, old: Any, merged: Any, fields: Mapping[str, Any], generation: int) -> Any:
         meta = merged.metadata.evolve(resource_version=str(self.version + 1), generation=generation)
         new = merged.evolve(metadata=meta)
         if meta.deletion_timestamp is not None and not meta.finalizers:
@@ -286,6 +284,10 @@ def _tell(streams: dict[Stream, None], change: Change, event: Event | None) -> N
             stream.offer(change)
         elif event is not None:
             stream.send(event)
+
+
+def _refusal(obj: Resource, causes: Sequence[Cause]) -> Invalid:
+    return Invalid(str(InvalidObject(causes, obj.kind, obj.metadata.name)))
 
 
 def _writable(changes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -312,8 +312,9 @@ class Checkers:
         if old is None or old.status is new.status:
             return
         self.checks["field-owner"] += 1
-        self._storm(change.key)
         before, after = old.status, new.status
+        if before.phase is not after.phase:
+            self._storm(change.key)
         if before.last_heartbeat_time != after.last_heartbeat_time:
             self._beats[change.key] = self.now()
         wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)

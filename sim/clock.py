@@ -3,8 +3,9 @@
 Time is whole microseconds. Nearly everything that happens in a run is "call this function with that argument then": `at` puts
 just that into the heap, with no event object around it, and `advance` runs it in one loop. The heap holds only about the next
 second; what is due later lies in unsorted buckets until then, so that ten thousand nodes' timers do not make it deep. What is
-due at once goes through no heap at all but waits in a queue, behind everything that was put there earlier for the same moment:
-the heap has all of that, so the queue's turn comes when the heap has nothing more for this moment. An event of simpy's own is such a call too (`_fire`), so Timeout, Process, Resource and the rest work here as on any Environment.
+due at once needs no heap but waits in a queue, which has its turn when the heap holds nothing more for this moment: that was
+all put there earlier. An event of simpy's own is such a call too (`_fire`), so Timeout, Process, Resource and the rest work
+here as on any Environment.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Literal
 
-from foreman.cluster import ClusterError, Event, Expired, Forbidden, Listing, Selector, Unavailable
+from foreman.cluster import ClusterError, Event, Expired, Forbidden, Selector, Unavailable
 from sim.apiserver import ApiServer
 from sim.clock import Clock
 from sim.host import SECOND, Process, Task
@@ -145,14 +145,16 @@ class Request:
         link = self.cluster.link
         if (link.cut_in or link.loss_in) and link.loses_reply():
             self.time_out()
-        else:
-            self.answer(answer)
+            return
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None:
+            waiter.resume(answer)
 
     def time_out(self) -> None:
-        self.cluster.env.at(REQUEST_TIMEOUT, self.answer, (False, Unavailable(f"{self.verb} timed out")))
+        self.cluster.env.at(REQUEST_TIMEOUT, self._give_up, (False, Unavailable(f"{self.verb} timed out")))
 
-    def answer(self, answer: Answer) -> None:
-        """Tell the sender, if it still waits."""
+    def _give_up(self, answer: Answer) -> None:
+        """What the sender's own clock says: no network can lose it."""
         waiter, self.waiter = self.waiter, None
         if waiter is not None:
             waiter.resume(answer)
@@ -173,31 +175,30 @@ class SimCluster:
         process.on_death.append(self._hang_up)
         self._watches: dict[Watch, None] = {}
 
-    async def get(self, kind: str, name: str, namespace: str | None = None) -> Any:
-        return await Request(self, "get", (kind, name, namespace))
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Request:
+        return Request(self, "get", (kind, name, namespace))
 
-    async def list(
+    def list(
         self,
         kind: str,
         *,
         namespace: str | None = None,
         labels: Selector | None = None,
         fields: Selector | None = None,
-    ) -> Listing:
-        listing: Listing = await Request(self, "list", (kind, namespace, labels, fields))
-        return listing
+    ) -> Request:
+        return Request(self, "list", (kind, namespace, labels, fields))
 
-    async def create(self, obj: Any) -> Any:
-        return await Request(self, "create", (obj,))
+    def create(self, obj: Any) -> Request:
+        return Request(self, "create", (obj,))
 
-    async def patch(self, obj: Any, changes: Mapping[str, Any], *, if_version: str | None) -> Any:
-        return await Request(self, "patch", (obj, changes, if_version))
+    def patch(self, obj: Any, changes: Mapping[str, Any], *, if_version: str | None) -> Request:
+        return Request(self, "patch", (obj, changes, if_version))
 
-    async def patch_status(self, obj: Any, changes: Mapping[str, Any], *, if_version: str | None) -> Any:
-        return await Request(self, "patch_status", (obj, changes, if_version))
+    def patch_status(self, obj: Any, changes: Mapping[str, Any], *, if_version: str | None) -> Request:
+        return Request(self, "patch_status", (obj, changes, if_version))
 
-    async def delete(self, obj: Any, *, if_version: str | None = None, if_uid: str | None = None) -> None:
-        await Request(self, "delete", (obj, if_version, if_uid))
+    def delete(self, obj: Any, *, if_version: str | None = None, if_uid: str | None = None) -> Request:
+        return Request(self, "delete", (obj, if_version, if_uid))
 
     def watch(
         self,

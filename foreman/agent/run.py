@@ -38,6 +38,7 @@ class Run:
         self.superseded = False
         self.timed_out = False
         self.handing_back = False
+        self.reporting = False
         self.landed = False
 
     def supersede(self) -> None:
@@ -64,6 +65,7 @@ class Run:
 
     async def report(self, outcome: claims.Outcome) -> AgenticTask | None:
         """Write the outcome until it lands; the task as written, or None if the attempt is no longer ours."""
+        self.reporting = True
         task: AgenticTask | None = self.task
         pause = REPORT_RETRY_FIRST
         refusals: list[str] = []

@@ -143,6 +143,9 @@ class Watcher:
         # What the cache shows may be older than the claim itself: only a later version can end a run.
         if task is run.task or int(task.version) <= int(run.task.version):
             return True
+        if run.reporting and claims.reported(task, self.holder, run.attempt):
+            # The watch is often faster than the answer to the report: nobody has taken the task away.
+            return True
         return run.still_ours(task, self.holder, run.attempt)
 
     def _orphan(self, key: str, task: AgenticTask) -> bool:
@@ -172,8 +175,9 @@ class Watcher:
             return
         while self._wanted and (ready := self._ready()):
             best = min(ready, key=claims.claim_order)
-            del self._wanted[best.key]
-            self._claiming[best.key] = best
+            key = best.key
+            del self._wanted[key]
+            self._claiming[key] = best
             self.runtime.spawn(self._claim_and_run(best), "run")
         for key in self._wanted:
             self._controller.queue.add_after(key, PATIENCE_SECONDS)

@@ -105,7 +105,7 @@ class Model(BaseModel):
 
     def evolve(self, **changes: Any) -> Self:
         """A copy with `changes` (python names, values already valid) applied: about 0.6 us, no validation."""
-        copy = _new(self.__class__)
+        copy = _new(type(self))
         _set_dict(copy, self.__dict__ | changes)
         _set_fields_set(copy, self.__pydantic_fields_set__)
         _set_extra(copy, self.__pydantic_extra__)
@@ -173,7 +173,8 @@ class Resource(Model):
     def key(self) -> str:
         """'namespace/name', or 'name' when the kind is cluster-scoped: unique within the kind."""
         meta = self.metadata
-        return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+        namespace = meta.namespace
+        return f"{namespace}/{meta.name}" if namespace else meta.name
 
     @property
     def version(self) -> str:
@@ -202,12 +203,13 @@ def with_condition(
     (the original stamps it at every pass and so wakes itself: hazard L21).
     """
     word = "True" if status else "False"
-    old = condition(conditions, type_)
-    if old is None:
-        new = _BLANK.evolve(type=type_, status=word, reason=reason, message=message, last_transition_time=at)
-        return (*conditions, new)
-    if (old.status, old.reason, old.message) == (word, reason, message):
-        return conditions
-    when = old.last_transition_time if old.status == word else at
-    new = old.evolve(status=word, reason=reason, message=message, last_transition_time=when)
-    return tuple(new if each is old else each for each in conditions)
+    for place, old in enumerate(conditions):
+        if old.type == type_:
+            kept = old.status == word
+            if kept and old.reason == reason and old.message == message:
+                return conditions
+            when = old.last_transition_time if kept else at
+            new = old.evolve(status=word, reason=reason, message=message, last_transition_time=when)
+            return (*conditions[:place], new, *conditions[place + 1 :])
+    new = _BLANK.evolve(type=type_, status=word, reason=reason, message=message, last_transition_time=at)
+    return (*conditions, new)

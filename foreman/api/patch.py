@@ -3,7 +3,8 @@
 None resets a field to its default, a mapping merges into a model or a map, anything else replaces the field whole.
 A model given whole counts as the mapping of all its fields: that is all JSON can say, so maps inside it merge too.
 The simulator applies every write through `merge`, so its loop takes the short way wherever a value is plainly valid:
-an exact enum member, string or time, or a tuple of models, needs no validator.
+an exact enum member, string, time or flag, a number within the field's bounds, a tuple of models or a map of strings needs
+no validator.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import ValidationError
+from annotated_types import Ge, Le
+from pydantic import Strict, ValidationError
+from pydantic.fields import FieldInfo
 
 from .errors import Cause, InvalidObject, causes_of
 from .fields import ModelField, declared, fields_of
@@ -22,19 +25,24 @@ from .wire import plain, to_wire
 
 M = TypeVar("M", bound=Model)
 _Anything = type("_Anything", (), {})
-_NO_MAPPING = frozenset({bool, int, float, str, list, tuple})  # asking the ABC is slow
+_Missing = type("_Missing", (), {})
+_STRINGS = frozenset({str})
+_SCALARS = frozenset({bool, int, float, str})
+_NO_MAPPING = _SCALARS | {list, tuple, type(None)}  # asking the ABC is slow
 _set = object.__setattr__
 
 
 class _Slot:
-    """A field as `merge` sees it: a value of exactly the type `trusted` is valid as it stands."""
+    """A field as `merge` sees it: a value of exactly the type `trusted` (and in `bounds`) is valid as it stands."""
 
-    __slots__ = ("field", "items", "name", "trusted", "validate")
+    __slots__ = ("bounds", "entries", "field", "items", "name", "trusted", "validate")
 
     def __init__(self, field: ModelField) -> None:
         self.field = field
         self.name = field.name
         self.trusted: type = _trusted(field)
+        self.bounds: range | None = _bounds(_constraints(field)) if self.trusted is int else None
+        self.entries: type = _entries(field)
         self.items: type = field.item if _self_evident(field.item) and not field.metadata else _Anything
         self.validate: Callable[[Any], Any] | None = None
 
@@ -50,7 +58,7 @@ class _Slot:
             return old if _equal(old, value) else value
         if kind is self.field.model:
             return value if old is None else self._inside(old, {**value.__dict__, **(value.__pydantic_extra__ or {})})
-        if kind is dict or (kind not in _NO_MAPPING and isinstance(value, Mapping)):
+        if _is_map(value):
             return self._merged(old, value)
         value = self._validated(value)
         return old if _equal(old, value) else value
@@ -59,7 +67,12 @@ class _Slot:
         if self.field.model:
             return self._validated(_without_nulls(changes)) if old is None else self._inside(old, changes)
         merged = merge_map(old, changes)
-        return old if merged is old else self._validated(merged)
+        return merged if merged is old or self._evident(merged) else self._validated(merged)
+
+    def _evident(self, values: dict[Any, Any]) -> bool:
+        if self.entries is _Anything or not _STRINGS.issuperset(map(type, values)):
+            return False
+        return self.entries is object or _STRINGS.issuperset(map(type, values.values()))
 
     def _inside(self, old: Model, changes: Mapping[str, Any]) -> Model:
         try:
@@ -91,7 +104,7 @@ def merge(model: M, changes: Mapping[str, Any]) -> M:
         old = current[slot.name]
         if value is old:
             continue
-        if type(value) is slot.trusted:
+        if type(value) is slot.trusted and ((bounds := slot.bounds) is None or value in bounds):
             if value != old:
                 new[slot.name] = value
             continue
@@ -110,13 +123,20 @@ def merge(model: M, changes: Mapping[str, Any]) -> M:
 
 def merge_map(old: Any, changes: Mapping[str, Any]) -> Any:
     """RFC 7386 for plain JSON data: `old` (same instance when nothing differs) with `changes` merged in."""
-    merged = dict(old) if isinstance(old, Mapping) else {}
+    same = _is_map(old)
+    merged = dict(old) if same else {}
     for key, value in changes.items():
+        before = merged.get(key, _Missing)
         if value is None:
+            same = same and before is _Missing
             merged.pop(key, None)
+        elif type(value) not in _SCALARS and _is_map(value):
+            merged[key] = after = merge_map(before, value)
+            same = same and after is before
         else:
-            merged[key] = merge_map(merged.get(key), value) if isinstance(value, Mapping) else value
-    return old if _alike(old, merged) else merged
+            merged[key] = value
+            same = same and _alike(before, value)
+    return old if same else merged
 
 
 def patch_to_wire(model: type[Model], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,9 +191,30 @@ def _slots(model: type[Model]) -> dict[str, _Slot]:
 
 
 def _trusted(field: ModelField) -> type:
-    if field.model is None and not field.metadata and _self_evident(field.type):
-        return field.type  # type: ignore[no-any-return]
-    return int if field.format and field.type is int else _Anything
+    if field.type is int and (field.format or _bounds(_constraints(field))):
+        return int
+    if field.type is bool and all(isinstance(each, Strict) for each in _constraints(field)):
+        return bool
+    return field.type if field.model is None and not field.metadata and _self_evident(field.type) else _Anything
+
+
+def _constraints(field: ModelField) -> list[Any]:
+    return [each for one in field.metadata for each in (one.metadata if isinstance(one, FieldInfo) else (one,))]
+
+
+def _bounds(constraints: list[Any]) -> range | None:
+    """The integers allowed, if two bounds are all there is to it."""
+    match [each for each in constraints if not isinstance(each, Strict)]:
+        case [Ge(ge=int(least)), Le(le=int(most))]:
+            return range(least, most + 1)
+    return None
+
+
+def _entries(field: ModelField) -> type:
+    """What the values of a map of strings must be: str, object for anything, `_Anything` for what only a validator knows."""
+    if field.metadata or get_origin(field.type) is not dict:
+        return _Anything
+    return {(str, str): str, (str, Any): object}.get(get_args(field.type), _Anything)
 
 
 def _self_evident(kind: Any) -> bool:
@@ -231,8 +272,15 @@ def _alike(one: Any, two: Any) -> bool:
     """Equal as JSON, where 1, 1.0 and true are three things."""
     if one is two:
         return True
-    if isinstance(one, Mapping) and isinstance(two, Mapping):
+    if type(one) in _SCALARS:
+        return type(one) is type(two) and bool(one == two)
+    if _is_map(one) and _is_map(two):
         return one.keys() == two.keys() and all(_alike(value, two[key]) for key, value in one.items())
     if isinstance(one, (list, tuple)) and isinstance(two, (list, tuple)):
         return len(one) == len(two) and all(map(_alike, one, two))
     return type(one) is type(two) and bool(one == two)
+
+
+def _is_map(value: Any) -> bool:
+    kind = type(value)
+    return kind is dict or (kind not in _NO_MAPPING and isinstance(value, Mapping))
