@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
-
 from foreman.api import ANNOTATION_AUDITED, AgenticTask, ConfigMap, Result
 from foreman.api.result import BadEnvelope
 from foreman.cluster import AlreadyExists, Cluster, ClusterError

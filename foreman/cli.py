@@ -230,9 +230,7 @@ def _watch(world: World, show: bool) -> None:
         world.run(progress=live)
 
 
-def _summarise(
-    result: dict[str, Any], file: str, sets: list[str], until: str | None, picture: Path | None
-) -> None:
+def _summarise(result: dict[str, Any], file: str, sets: list[str], until: str | None, picture: Path | None) -> None:
     from rich.console import Console
 
     from sim.screen import closing, replay_command

@@ -131,6 +131,7 @@ class Election:
         self._renewed = started
 
     def _distinct_time(self, lease: Lease) -> float:
-        """Now, but never what the lease says already: a renewal that changes nothing would be no write, and candidates wait for one."""
+        """Now, but never what the lease says already: a renewal that changes nothing would be no write, and
+        candidates wait for one."""
         now, last = float(self.runtime.wall()), lease.spec.renew_time
         return now if now != last else now + 0.001

@@ -21,7 +21,8 @@ from foreman.task_controller import TaskController
 
 @dataclass(frozen=True)
 class OperatorOptions:
-    """`policy`: one of decide.policies.POLICIES. `audit_retention`: seconds, 0 keeps records for ever. `audit`: keep any at all."""
+    """`policy`: one of decide.policies.POLICIES. `audit_retention`: seconds, 0 keeps records for ever. `audit`: keep
+    any at all."""
 
     policy: str = "first-fit"
     leader_elect: bool = False

@@ -1,7 +1,7 @@
 """Tasks that rest before they are placed again: the backoff of a retry, and a damper on tasks that keep coming back unfinished.
 
-Measured on this operator's own clock. `status.retryAfter` was written by an agent, whose clock may be hours ahead: it is believed
-only as far as the task's own backoff goes.
+Measured on this operator's own clock. `status.retryAfter` was written by an agent, whose clock may be hours ahead:
+it is believed only as far as the task's own backoff goes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The scheduler: eligible tasks in, conditional assignments out.
 
-As in kube-scheduler, a synchronous cycle decides over a snapshot that is kept up to date in place (the Fleet), assumes the result,
-and an asynchronous binding writes it. A binding that is refused forgets the assumption and gives the task back to its
-controller. Nothing polls: a task that does not fit sleeps with its group until a node opens that could take it.
+As in kube-scheduler, a synchronous cycle decides over a snapshot that is kept up to date in place (the Fleet),
+assumes the result, and an asynchronous binding writes it. A binding that is refused forgets the assumption and gives
+the task back to its controller. Nothing polls: a task that does not fit sleeps with its group until a node opens that
+could take it.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ executor: {duration: 1s}
 until: 24h
 """
 
+
 class Cost(NamedTuple):
     """CPU microseconds per task, and per bare timeout measured in between."""
 
@@ -184,7 +185,9 @@ def table(figures: list[Figure]) -> str:
         costs = f"{each.cost.us:.0f}", f"{each.cost.bare_us:.2f}", f"{each.cost.ratio:.0f}"
         rows.append((each.name, value, target, *costs, "ok" if each.ok else "missed"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -105,7 +105,9 @@ class Checkers:
         running = self.live.setdefault((key, execution.attempt), {})
         if running:
             others = ", ".join(sorted(running))
-            self._fail("single-execution", key, f"attempt {execution.attempt} starts on {holder} while it runs on {others}")
+            self._fail(
+                "single-execution", key, f"attempt {execution.attempt} starts on {holder} while it runs on {others}"
+            )
         running[holder] = None
 
     def execution_ended(self, holder: str, execution: Execution, completed: bool) -> None:
@@ -164,7 +166,9 @@ class Checkers:
         touched = [name for name in change.fields if getattr(before, name, None) != getattr(after, name, None)]
         wrong_still = task_violation(self.role_of(change.actor), before.phase, after.phase, touched)
         if before.phase in TERMINAL:
-            self._fail("terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}")
+            self._fail(
+                "terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}"
+            )
         elif wrong_still is not None:
             self._fail("field-owner", change.key, f"{change.actor}: {wrong_still}")
 

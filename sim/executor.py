@@ -35,9 +35,7 @@ class SimExecutor:
 
     kind = "stub"
 
-    def __init__(
-        self, runtime: Runtime, plans: dict[str, Plan], luck: Stream, holder: str, observer: Observer
-    ) -> None:
+    def __init__(self, runtime: Runtime, plans: dict[str, Plan], luck: Stream, holder: str, observer: Observer) -> None:
         self.runtime = runtime
         self.plans = plans
         self.luck = luck
@@ -75,5 +73,3 @@ class SimExecutor:
             if chance and self.luck.chance(chance):
                 return fate
         return "work"
-
-

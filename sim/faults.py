@@ -105,7 +105,8 @@ class Faults:
         link = self.links[name]
         ways = [f"cut_{way}" for way in ("out", "in") if fault.direction in ("both", way)]
         mends = [
-            self._stand(name, way, partial(setattr, link, way, True), partial(setattr, link, way, False)) for way in ways
+            self._stand(name, way, partial(setattr, link, way, True), partial(setattr, link, way, False))
+            for way in ways
         ]
 
         def mend() -> None:
@@ -183,7 +184,18 @@ class Faults:
 _STRIKES: dict[str, Callable[[Faults, str, Fault], Mend]] = {
     name: getattr(Faults, name.replace("-", "_"))
     for name in (
-        "crash", "freeze", "partition", "drain", "slow", "loss", "watch-lag", "skew", "api-outage", "replica-lag",
-        "compact", "delete-task", "delete-node",
+        "crash",
+        "freeze",
+        "partition",
+        "drain",
+        "slow",
+        "loss",
+        "watch-lag",
+        "skew",
+        "api-outage",
+        "replica-lag",
+        "compact",
+        "delete-task",
+        "delete-node",
     )
 }

@@ -1,12 +1,13 @@
 """Mutations: the product with one safeguard taken out, to see whether the invariants notice.
 
-A mutation is injected by composition: a wrapped Cluster, or a part with one decision replaced. Nothing in `foreman/` knows of it.
+A mutation is injected by composition: a wrapped Cluster, or a part with one decision replaced. Nothing in `foreman/`
+knows of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from foreman.agent.agent import AgentParts
@@ -26,8 +27,8 @@ class Product:
     """What a run is composed of: how clients are wrapped, and the parts of operators and agents."""
 
     wrap: Callable[[Any], Any] = lambda cluster: cluster
-    operator: OperatorParts = OperatorParts()
-    agent: AgentParts = AgentParts()
+    operator: OperatorParts = field(default_factory=OperatorParts)
+    agent: AgentParts = field(default_factory=AgentParts)
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,7 @@ class BoundlessController(TaskController):
 
     @staticmethod
     def expire(task: AgenticTask, detail: str, wall: int) -> pending.Write:
-        innocent = task.evolve(
-            metadata=task.metadata.evolve(annotations={}), status=task.status.evolve(strikes={})
-        )
+        innocent = task.evolve(metadata=task.metadata.evolve(annotations={}), status=task.status.evolve(strikes={}))
         step = custody.expire(innocent, detail, wall)
         node = task.status.assigned_node
         counts = {**task.status.strikes, node: task.status.strikes.get(node, 0) + 1}
@@ -191,9 +190,7 @@ MUTATIONS: dict[str, Mutation] = {
         "assignments do not raise the attempt", "attempt-monotone", _operator(scheduler=SameAttemptScheduler)
     ),
     "no-filters": Mutation("placement ignores requirements", "capability", _operator(scheduler=BlindScheduler)),
-    "no-agent-limit": Mutation(
-        "maxConcurrentTasks is ignored", "agent-limit", _operator(scheduler=UnlimitedScheduler)
-    ),
+    "no-agent-limit": Mutation("maxConcurrentTasks is ignored", "agent-limit", _operator(scheduler=UnlimitedScheduler)),
     "silent-waits": Mutation(
         "waits have no reason and no end", "eventually-stable", _operator(task_controller=WaitForEverController)
     ),

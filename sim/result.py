@@ -1,4 +1,5 @@
-"""The outcome of a run as one plain object: what `--json` prints, what `expect:` is compared with, what decides the exit code."""
+"""The outcome of a run as one plain object: what `--json` prints, what `expect:` is compared with, what decides the
+exit code."""
 
 from __future__ import annotations
 

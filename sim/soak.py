@@ -1,7 +1,7 @@
 """Many seeds of many scenarios: `python -m sim.soak [--seeds 1000] [--jobs 2] [--mutate NAME] [SCENARIO ...]`.
 
-Prints a line per scenario: seeds run, seeds red, how many different runs there were, and the first red seed with the command that
-replays it. Exit code 1 when any seed is red (with --mutate: when none is).
+Prints a line per scenario: seeds run, seeds red, how many different runs there were, and the first red seed with the
+command that replays it. Exit code 1 when any seed is red (with --mutate: when none is).
 """
 
 from __future__ import annotations

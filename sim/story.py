@@ -67,7 +67,9 @@ def read_trace(path: Path) -> Iterator[Row]:
 def _about(rows: Iterable[Row], key: str, asked: str) -> list[Row]:
     found = list(rows)
     if not any(row.get("key") for row in found):
-        raise NoSuchTask(f"no task {asked!r} in this run; tasks are named like {key.rpartition('/')[0] or 'default'}/NAME")
+        raise NoSuchTask(
+            f"no task {asked!r} in this run; tasks are named like {key.rpartition('/')[0] or 'default'}/NAME"
+        )
     return found
 
 

@@ -36,7 +36,9 @@ class Digest:
             said = _said(change)
         else:
             said = "" if change.new is None else self._created(change.new) + _marked(change.new.metadata)
-        self._lines.append(f"{change.version} {self.now()} {change.actor} {change.verb} {change.kind} {change.key} {said}\n")
+        self._lines.append(
+            f"{change.version} {self.now()} {change.actor} {change.verb} {change.kind} {change.key} {said}\n"
+        )
         if len(self._lines) >= _FLUSH:
             self._flush()
 
@@ -134,7 +136,12 @@ class Trace:
     def add(self, actor: str, what: str, **more: Any) -> None:
         if self.only is not None and more.get("key") not in (self.only, None):
             return
-        row: Row = {"t": self.now(), "actor": actor, "what": what, **{k: v for k, v in more.items() if v not in ("", None)}}
+        row: Row = {
+            "t": self.now(),
+            "actor": actor,
+            "what": what,
+            **{k: v for k, v in more.items() if v not in ("", None)},
+        }
         if self.keep:
             self.rows.append(row)
         if self.sink is not None:
@@ -149,7 +156,13 @@ class Trace:
         if request.verb in ("list", "watch") and self.only is not None:
             return
         self.add(
-            request.actor, request.verb, kind=kind, key=key, read=read, version=version, outcome=outcome,
+            request.actor,
+            request.verb,
+            kind=kind,
+            key=key,
+            read=read,
+            version=version,
+            outcome=outcome,
             detail=why or detail,
         )
 
@@ -191,7 +204,8 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
 
 
 def summary(changes: Mapping[str, Any], before: Any = None) -> str:
-    """The telling part of a patch: 'phase=Running holder=gpu-0/1 Running=True/Claimed'. `before`: the status it was made for."""
+    """The telling part of a patch: 'phase=Running holder=gpu-0/1 Running=True/Claimed'. `before`: the status it was
+    made for."""
     known = getattr(before, "conditions", ())
     parts: list[str] = []
     for name, value in changes.items():

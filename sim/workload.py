@@ -133,5 +133,3 @@ def _template(each: TaskClass, namespace: str) -> AgenticTask:
 def namespaces(scenario: Scenario) -> set[str]:
     found = {seeded.namespace for seeded in scenario.tasks.values()}
     return found | ({scenario.workload.namespace} if scenario.workload else set())
-
-

@@ -247,7 +247,9 @@ class World:
         if len(self.checkers.violations) >= ENOUGH_VIOLATIONS:
             self._stopped = True
         if self.trace is not None:
-            self.trace.add("checker", "violation", key=violation.task, detail=f"{violation.invariant}: {violation.message}")
+            self.trace.add(
+                "checker", "violation", key=violation.task, detail=f"{violation.invariant}: {violation.message}"
+            )
 
     def _crashed(self, host: Host, task: str, error: Exception) -> None:
         self.crashes.append((host.name, task, error))

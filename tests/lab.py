@@ -26,7 +26,13 @@ class Lab:
     """Tests spawn what they want on its processes, and let virtual time pass."""
 
     def __init__(
-        self, *, replicas: int = 1, stale_lists: bool = False, history: int = HISTORY, seed: int = 0, delays: Any = "1ms"
+        self,
+        *,
+        replicas: int = 1,
+        stale_lists: bool = False,
+        history: int = HISTORY,
+        seed: int = 0,
+        delays: Any = "1ms",
     ) -> None:
         self.env = Clock()
         self.server = ApiServer(lambda: EPOCH + self.env.now // SECOND, history)

@@ -64,7 +64,9 @@ def new_task(name: str, namespace: str = "default", **spec: Any) -> AgenticTask:
     return made
 
 
-def new_node(name: str, capability: dict[str, Any] | None = None, labels: dict[str, str] | None = None, **spec: Any) -> FleetNode:
+def new_node(
+    name: str, capability: dict[str, Any] | None = None, labels: dict[str, str] | None = None, **spec: Any
+) -> FleetNode:
     """A FleetNode without a heartbeat; `capability` and `spec` in wire names."""
     made = from_wire(
         {

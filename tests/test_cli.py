@@ -14,8 +14,11 @@ import pytest
 import foreman
 
 COMMAND = [sys.executable, "-m", "foreman.cli"]
-KEYS = """scenario seed digest verdict violations tasks verdicts conflicts attempts api_calls events executions wait_seconds
-makespan_seconds virtual_seconds wall_seconds tasks_per_second utilisation""".split()
+KEYS = {
+    *("scenario", "seed", "digest", "verdict", "violations", "tasks", "verdicts", "conflicts", "attempts"),
+    *("api_calls", "events", "executions", "wait_seconds", "makespan_seconds", "virtual_seconds", "wall_seconds"),
+    *("tasks_per_second", "utilisation"),
+}
 
 
 def cli(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -38,7 +41,7 @@ def test_json_is_one_object_with_the_promised_keys() -> None:
     done = cli("sim", "run", "claim-race", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
-    assert set(KEYS) <= result.keys()
+    assert result.keys() >= KEYS
     assert set(result["tasks"]) >= {"total", "succeeded", "failed", "pending", "running"}
     assert set(result["executions"]) == {"started", "landed", "discarded"}
     assert set(result["wait_seconds"]) == {"p50", "p95", "max"}

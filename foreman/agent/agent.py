@@ -17,7 +17,8 @@ GRACE_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class AgentOptions:
-    """Seconds throughout. `namespace`: where tasks are taken from, None for all; `grace`: how long runs may end in at shutdown."""
+    """Seconds throughout. `namespace`: where tasks are taken from, None for all; `grace`: how long runs may end in
+    at shutdown."""
 
     heartbeat: float = HEARTBEAT_SECONDS
     poll: float = POLL_SECONDS

@@ -1,7 +1,8 @@
 """What this machine offers, measured: accelerator and RAM, on Linux and macOS.
 
-The probes read text that somebody else fetched (`Reader`: a command or a file in, its output out), so they are the same code in a
-test on any machine. A probe that fails reports 0 GiB, as the original does: such a node fits no task that asks for RAM.
+The probes read text that somebody else fetched (`Reader`: a command or a file in, its output out), so they are the
+same code in a test on any machine. A probe that fails reports 0 GiB, as the original does: such a node fits no task
+that asks for RAM.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The registrar: makes the FleetNode, keeps its heartbeat, says Draining on the way out.
 
-One process speaks for a FleetNode. `status.instance` names it; every heartbeat is conditional on the version this process wrote or
-read last, so a second process of the same name is noticed at once. Who finds the name in use by a live process on another
-machine waits as a standby until that one falls silent; who finds its own name taken over ends.
+One process speaks for a FleetNode. `status.instance` names it; every heartbeat is conditional on the version this
+process wrote or read last, so a second process of the same name is noticed at once. Who finds the name in use by a
+live process on another machine waits as a standby until that one falls silent; who finds its own name taken over
+ends.
 """
 
 from __future__ import annotations

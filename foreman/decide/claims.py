@@ -1,7 +1,7 @@
 """The node's side: which task to claim next, whether a claim is still ours, and what to report.
 
-The fence is (attempt, holder): `attempt` rises with every assignment, `holder` names the agent process that claimed. A result lands
-only while both still stand; the write itself is conditional on the version at which that was checked.
+The fence is (attempt, holder): `attempt` rises with every assignment, `holder` names the agent process that claimed.
+A result lands only while both still stand; the write itself is conditional on the version at which that was checked.
 """
 
 from __future__ import annotations

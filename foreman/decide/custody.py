@@ -1,8 +1,8 @@
 """A task in flight: assign it, and take it back when its node has gone silent or its time is up.
 
-Strikes: a claim lost with its node counts against the pair (task, node). The third strike ends the task, as in the original; but
-strikes decay with progress, one for each half hour the claim had lived, so that a long task on a flaky link is not poisoned
-(L28), and the scheduler avoids the nodes a task has strikes on.
+Strikes: a claim lost with its node counts against the pair (task, node). The third strike ends the task, as in the
+original; but strikes decay with progress, one for each half hour the claim had lived, so that a long task on a flaky
+link is not poisoned (L28), and the scheduler avoids the nodes a task has strikes on.
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ def _struck(task: AgenticTask, node: str, prior: int) -> dict[str, int | None]:
 
 
 def time_out(task: AgenticTask, wall: int) -> Write:
-    """End a task that ran past its deadline although its node is alive: a hung executor, or an agent that does not enforce it."""
-    message = f"ran longer than {timeout_of(task)}s on node \"{task.status.assigned_node}\""
+    """End a task that ran past its deadline although its node is alive: a hung executor, or an agent that does not
+    enforce it."""
+    message = f'ran longer than {timeout_of(task)}s on node "{task.status.assigned_node}"'
     return _end(task, Event.TIMED_OUT, "DeadlineExceeded", message, wall, FailureReason.TIMEOUT)
 
 

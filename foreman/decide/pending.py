@@ -63,8 +63,8 @@ def next_step(
 ) -> Step:
     """What to do with a Pending task. `dependency(name)` finds a task of the same namespace; `wall` is unix seconds.
 
-    `depended_on`: whether some task depends on this one; only then can it close a cycle. `closed` remembers, across calls, tasks
-    ('namespace/name') that no cycle can ever go through: everything upstream of them exists and has been searched.
+    `depended_on`: whether some task depends on this one; only then can it close a cycle. `closed` remembers, across
+    calls, tasks ('namespace/name') that no cycle can ever go through: all upstream of them exists and was searched.
     """
     names = task.spec.depends_on
     if not names:

@@ -161,7 +161,9 @@ def test_times_have_a_resolution_of_one_second_and_leases_of_a_microsecond(arm: 
     assert isinstance(task.metadata.creation_timestamp, int)
     lease = Lease(metadata=ObjectMeta(name="l", namespace=arm.namespace), spec=LeaseSpec(holder_identity="me"))
     lease = arm.run(arm.cluster.create(lease))
-    assert patch(arm, lease, {"spec": {"renew_time": 1_767_225_601.25}}, lease.version).spec.renew_time == 1_767_225_601.25
+    assert (
+        patch(arm, lease, {"spec": {"renew_time": 1_767_225_601.25}}, lease.version).spec.renew_time == 1_767_225_601.25
+    )
 
 
 # who owns what
@@ -176,9 +178,7 @@ def test_a_patch_does_not_reach_the_status(arm: Any, create: Create) -> None:
 
 def test_a_status_patch_does_not_reach_metadata_or_spec(arm: Any, create: Create) -> None:
     task = create(priority=1)
-    mine = task.evolve(
-        metadata=task.metadata.evolve(labels={"sneaked": "in"}), spec=task.spec.evolve(priority=9)
-    )
+    mine = task.evolve(metadata=task.metadata.evolve(labels={"sneaked": "in"}), spec=task.spec.evolve(priority=9))
     after = patch_status(arm, mine, {"phase": Phase.PENDING})
     assert (after.spec, after.metadata.labels) == (task.spec, {})
     assert read(arm, task) == after
@@ -272,7 +272,9 @@ def test_a_kind_without_namespaces_is_addressed_by_name_alone(arm: Any) -> None:
         ({"conditions": [{"type": "A", "status": "Perhaps"}]}, "status.conditions[0].status"),
     ],
 )
-def test_a_bad_status_is_invalid_and_names_the_field(arm: Any, create: Create, changes: dict[str, Any], path: str) -> None:
+def test_a_bad_status_is_invalid_and_names_the_field(
+    arm: Any, create: Create, changes: dict[str, Any], path: str
+) -> None:
     task = create()
     with pytest.raises(Invalid) as refusal:
         patch_status(arm, task, changes)
@@ -291,7 +293,9 @@ def test_a_bad_status_is_invalid_and_names_the_field(arm: Any, create: Create, c
         ({"priority": "high"}, "spec.priority"),
     ],
 )
-def test_a_bad_spec_is_invalid_and_names_the_field(arm: Any, create: Create, changes: dict[str, Any], path: str) -> None:
+def test_a_bad_spec_is_invalid_and_names_the_field(
+    arm: Any, create: Create, changes: dict[str, Any], path: str
+) -> None:
     task = create()
     with pytest.raises(Invalid) as refusal:
         patch(arm, task, {"spec": changes})

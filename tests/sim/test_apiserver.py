@@ -235,7 +235,9 @@ def test_what_is_stored_is_shared_and_never_changed() -> None:
 def test_unknown_fields_survive_any_patch() -> None:
     api = server()
     task = new_task("a")
-    task = api.create("test", task.evolve(spec=type(task.spec).model_validate({**task.spec.model_dump(), "novel": [1]})))
+    task = api.create(
+        "test", task.evolve(spec=type(task.spec).model_validate({**task.spec.model_dump(), "novel": [1]}))
+    )
     api.patch("test", task, {"spec": {"priority": 2}}, None)
     later = api.patch_status("test", task, {"phase": Phase.PENDING}, None)
     assert later.spec.model_extra == {"novel": [1]}

@@ -271,7 +271,14 @@ def test_a_fault_that_overlaps_its_like_lasts_until_both_are_over(fault: str, fe
     w = world(
         f"{CALM}\nfaults: [{{at: 20s, for: 20s, fault: {fault}{host}}}, {{at: 30s, for: 30s, fault: {fault}{host}}}]\n"
     )
-    assert [bool(felt(to(w, seconds))) for seconds in (10, 25, 35, 45, 55, 65)] == [False, True, True, True, True, False]
+    assert [bool(felt(to(w, seconds))) for seconds in (10, 25, 35, 45, 55, 65)] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_every_fault_of_the_schema_is_tried_here() -> None:

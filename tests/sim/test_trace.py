@@ -178,7 +178,9 @@ def test_the_digest_does_not_depend_on_the_hashes_of_strings(hashes: str) -> Non
     code = "import sys; from support import run; print(run(sys.argv[1], seed=1).digest.hexdigest())"
     path = os.pathsep.join([str(root), str(root / "tests")])
     env = {**os.environ, "PYTHONHASHSEED": hashes, "PYTHONPATH": path}
-    told = subprocess.run([sys.executable, "-c", code, RACE], env=env, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", code, RACE], env=env, capture_output=True, text=True, check=True
+    ).stdout
     assert told.strip() == run(RACE, seed=1).digest.hexdigest()
 
 
