@@ -6,10 +6,11 @@ nothing; who dies in between leaves a task without mark, and the next one overwr
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, cast
+
+from pydantic_core import to_json
 
 from foreman.api import ANNOTATION_AUDITED, AgenticTask, ConfigMap, Result
 from foreman.api.result import BadEnvelope
@@ -49,7 +50,7 @@ def outcome_labels(task: AgenticTask) -> OutcomeLabels:
 def build_record(task: AgenticTask) -> str:
     """What is kept of a task, as JSON: identity, and spec and final status in wire form with defaults left out."""
     meta = task.metadata
-    who = json.dumps({"name": meta.name, "namespace": meta.namespace, "uid": meta.uid})
+    who = to_json({"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}).decode()
     # pydantic's own serializer, for this is written once for every task there ever is.
     spec = task.spec.model_dump_json(exclude_defaults=True)
     status = task.status.model_dump_json(exclude_defaults=True)

@@ -81,7 +81,8 @@ def result_of(world: World) -> dict[str, Any]:
         "wall_seconds": round(world.wall_seconds, 3),
         "tasks_per_second": round((phases[Phase.SUCCEEDED] + phases[Phase.FAILED]) / max(world.wall_seconds, 1e-9), 1),
     }
-    result["unmet"] = list(unmet(world.scenario.expect, result))
+    if not world.interrupted:
+        result["unmet"] = list(unmet(world.scenario.expect, result))
     result["verdict"] = _verdict(world, result)
     return result
 
