@@ -168,6 +168,14 @@ class Workload(Strict):
     mix: dict[str, TaskClass] = {"any": TaskClass()}
     ttl: Duration = 0
 
+    @model_validator(mode="after")
+    def _nothing_awaited_is_deleted(self) -> Workload:
+        if self.ttl and not isinstance(self.shape, Independent):
+            raise refusal(
+                "ttl would delete tasks that others depend on: leave ttl out, or let the shape be independent"
+            )
+        return self
+
     @field_validator("mix")
     @classmethod
     def _some_weight(cls, mix: dict[str, TaskClass]) -> dict[str, TaskClass]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sim.load import parse, shipped
+from sim.load import BadScenario, parse, shipped
 from sim.scenario import Fault, Scenario
 from sim.schema import schema
 
@@ -29,7 +29,6 @@ fleet:
 agents: {coder: {requires: {accelerator: cuda, minRAMGB: 24}, maxConcurrentTasks: 2}}
 workload:
   count: 50
-  ttl: 1h30m
   arrivals: {bursts: {size: 5, every: 1m}}
   shape: {random-dag: {max_parents: 2, window: 10}}
   mix:
@@ -48,7 +47,7 @@ expect: {tasks.total: 50, verdicts.GO: ">= 1", violates: slots}
 """,
     """
 fleet: {cpu: {count: 2}}
-workload: {count: 1, arrivals: batch, shape: independent}
+workload: {count: 1, arrivals: batch, shape: independent, ttl: 1h30m}
 allowCycles: true
 tasks:
   a: {at: 5s, spec: {kind: verify, payload: {prompt: look}, dependsOn: [b], requiredCapability: {minRAMGB: 1}}}
@@ -154,3 +153,9 @@ def test_a_scenario_survives_a_dump() -> None:
 )
 def test_a_clock_may_be_behind(written: Any, us: int) -> None:
     assert Fault.model_validate({"at": 0, "fault": "skew", "host": "a", "by": written}).by == us
+
+
+def test_finished_tasks_are_not_deleted_under_those_that_depend_on_them() -> None:
+    text = "{fleet: {n: {count: 1}}, workload: {count: 9, ttl: 10s, shape: {chain: {length: 3}}}}"
+    with pytest.raises(BadScenario, match="ttl would delete tasks that others depend on"):
+        parse(text, "x.yaml")
