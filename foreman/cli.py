@@ -210,10 +210,7 @@ def _world(scenario: Scenario, check: bool, sink: IO[str] | None) -> World:
     from sim.trace import Trace
     from sim.world import World
 
-    holder: list[World] = []
-    trace = Trace(lambda: holder[0].now(), sink=sink) if sink is not None else None
-    holder.append(World(scenario, check=check, trace=trace))
-    return holder[0]
+    return World(scenario, check=check, trace=Trace(sink=sink) if sink is not None else None)
 
 
 def _watch(world: World, show: bool) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from foreman.api import Lease, LeaseSpec
-from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, NotFound
+from foreman.cluster import Cluster, ClusterError, NotFound
 from foreman.runtime import ProcessExit, Runtime
 
 LEASE_NAME = "foreman-operator.llmkube.dev"
@@ -92,7 +92,7 @@ class Election:
         meta = Lease().metadata.evolve(name=self.name, namespace=self.namespace)
         try:
             await self.cluster.create(Lease(metadata=meta, spec=LeaseSpec(**self._claim(0))))
-        except (AlreadyExists, ClusterError):
+        except ClusterError:
             return False
         self._renewed = started
         return True
@@ -126,7 +126,7 @@ class Election:
                 raise LostLeadership(f"{lease.spec.holder_identity} has taken the lease from {self.identity}")
             renewal = {"spec": {"renew_time": self._distinct_time(lease)}}
             await self.cluster.patch(lease, renewal, if_version=lease.version)
-        except (Conflict, ClusterError):
+        except ClusterError:
             return
         self._renewed = started
 

@@ -117,15 +117,8 @@ def cost(w: World, tasks: int) -> Cost:
             w.env.advance(CALLS)
             seconds += time.process_time() - started
             bare.slice()
-    abandon(w)
+    w.drop_unstarted()
     return Cost(seconds / (w.stats.settled - first) * 1e6, bare.seconds / bare.timeouts * 1e6)
-
-
-def abandon(w: World) -> None:
-    """The run ends in mid-flight: without this Python would complain of coroutines that never started."""
-    for host in w.hosts.values():
-        if host.process is not None:
-            host.process.drop_unstarted()
 
 
 def best(rounds: int, measure: Callable[[], Cost]) -> Cost:

@@ -87,7 +87,7 @@ class Checkers:
         self.checks: Counter[str] = Counter()
         self.violations: list[Violation] = []
         self.live: dict[tuple[str, int], dict[str, None]] = {}
-        self._completed: set[tuple[str, int, str]] = set()
+        self._ended_runs: set[tuple[str, int, str]] = set()
         self._running: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._holders: dict[str, str] = {}
         self._beats: dict[str, int] = {}
@@ -95,7 +95,6 @@ class Checkers:
         self._node_was: dict[str, tuple[int, Node]] = {}
         self._in_flight: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._writes: dict[str, tuple[int, int]] = {}
-        self._roles: dict[str, str] = {}
 
     # what the executors do
 
@@ -116,7 +115,7 @@ class Checkers:
         running.pop(holder, None)
         if not running:
             self.live.pop((key, execution.attempt), None)
-        self._completed.add((key, execution.attempt, holder))
+        self._ended_runs.add((key, execution.attempt, holder))
 
     def process_died(self, holder: str) -> None:
         """A process has ended: what it executed does not run any more."""
@@ -149,10 +148,7 @@ class Checkers:
             return
         self.checks["field-owner"] += 1
         self._storm(change.key)
-        role = self._roles.get(change.actor)
-        if role is None:
-            role = self._roles[change.actor] = self.role_of(change.actor)
-        wrong = task_violation(role, before.phase, after.phase, change.fields)
+        wrong = task_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
         if wrong is not None:
             self._misowned(change, wrong)
         if before.phase is after.phase:
@@ -273,8 +269,8 @@ class Checkers:
         self.checks["fenced-result"] += 1
         status = old.status
         run = (change.key, status.attempt, change.actor)
-        if change.actor == status.holder and run in self._completed:
-            self._completed.discard(run)
+        if change.actor == status.holder and run in self._ended_runs:
+            self._ended_runs.discard(run)
         else:
             self._fail(
                 "fenced-result",
@@ -344,10 +340,10 @@ class Checkers:
 
         Too soon after a fault nothing is judged, unless every task has ended.
         """
-        tasks = self.server.tables["AgenticTask"].values()
-        if calm_for < SETTLE and any(task.status.phase not in TERMINAL for task in tasks):
+        tasks = self.server.tables["AgenticTask"]
+        if calm_for < SETTLE and any(task.status.phase not in TERMINAL for task in tasks.values()):
             return
-        for key, task in sorted(self.server.tables["AgenticTask"].items()):
+        for key, task in sorted(tasks.items()):
             self.checks["eventually-stable"] += 1
             why = self._unsettled(task, wall)
             if why:
@@ -355,7 +351,7 @@ class Checkers:
         self.checks["no-leak"] += 1
         for name, running in sorted(self._running.items()):
             for key in running:
-                holder = self.server.tables["AgenticTask"].get(key)
+                holder = tasks.get(key)
                 if holder is None or holder.status.phase not in IN_FLIGHT:
                     self._fail("no-leak", key, f"still held against {name}")
 

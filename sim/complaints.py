@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sim.kinds import _named, did_you_mean
+from sim.kinds import did_you_mean, in_words
 from sim.source import Path, Problem
 
 _WANTED = {
@@ -54,13 +54,13 @@ def _message(error: Mapping[str, Any], path: Path) -> str:
         return str(error["msg"])
     if kind in ("enum", "literal_error"):
         words = re.findall(r"'([^']*)'", context["expected"])
-        return f"unknown {_what(path)} {_named(value)}: expected {', '.join(words)}{did_you_mean(value, words)}"
+        return f"unknown {_what(path)} {in_words(value)}: expected {', '.join(words)}{did_you_mean(value, words)}"
     if kind in _BOUNDS:
         bound, name = _BOUNDS[kind]
-        return f"expected {bound} {context[name]}, not {_named(value)}"
+        return f"expected {bound} {context[name]}, not {in_words(value)}"
     if kind in _WANTED:
-        return f"expected {_WANTED[kind]}, not {_named(value)}{_quote_it(kind, value)}"
-    return f"{error['msg']}, not {_named(value)}"
+        return f"expected {_WANTED[kind]}, not {in_words(value)}{_quote_it(kind, value)}"
+    return f"{error['msg']}, not {in_words(value)}"
 
 
 def _what(path: Path) -> str:

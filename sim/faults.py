@@ -14,7 +14,7 @@ from sim.clock import Clock
 from sim.cluster import Endpoint, Replica
 from sim.host import Host
 from sim.network import Link
-from sim.scenario import Fault, Scenario
+from sim.scenario import FAULTS, Fault, Scenario
 
 Mend = Callable[[], None]
 
@@ -182,20 +182,5 @@ class Faults:
 
 
 _STRIKES: dict[str, Callable[[Faults, str, Fault], Mend]] = {
-    name: getattr(Faults, name.replace("-", "_"))
-    for name in (
-        "crash",
-        "freeze",
-        "partition",
-        "drain",
-        "slow",
-        "loss",
-        "watch-lag",
-        "skew",
-        "api-outage",
-        "replica-lag",
-        "compact",
-        "delete-task",
-        "delete-node",
-    )
+    name: getattr(Faults, name.replace("-", "_")) for name in FAULTS
 }

@@ -13,7 +13,7 @@ from sim.clock import Clock
 from sim.host import SECOND
 from sim.selection import Address, Change
 
-ACTOR = "janitor"
+JANITOR = "janitor"
 DELAY = 1 * SECOND
 
 
@@ -39,4 +39,4 @@ class GarbageCollector:
         for kind, key in suspects:
             obj = self.server.tables[kind].get(key)
             if obj is not None and self.server.orphaned(obj):
-                self.server.delete(ACTOR, obj)
+                self.server.delete(JANITOR, obj)

@@ -48,7 +48,7 @@ class Whole:
 
     def read(self, value: Any) -> Any:
         if type(value) is not int or not self.least <= value <= self.most:
-            raise refusal(f"expected a whole number from {self.least} to {self.most}, not {_named(value)}")
+            raise refusal(f"expected a whole number from {self.least} to {self.most}, not {in_words(value)}")
         return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -73,7 +73,7 @@ class Strict(BaseModel):
         fields = {field.alias or name: field for name, field in cls.model_fields.items()}
         expected = f"expected {_listed(fields)}"
         if not isinstance(value, Mapping):
-            raise refusal(f"{expected} in a mapping, not {_named(value)}")
+            raise refusal(f"{expected} in a mapping, not {in_words(value)}")
         for key in value:
             if key not in fields:
                 raise refusal(f"unknown key {key!r}: {expected}{did_you_mean(key, fields)}")
@@ -111,7 +111,7 @@ class Family:
         raise self._misread(value)
 
     def _misread(self, value: object) -> PydanticCustomError:
-        return refusal(f"expected {self.forms} as {self.what}, not {_named(value)}")
+        return refusal(f"expected {self.forms} as {self.what}, not {in_words(value)}")
 
     def _chosen(self, value: Mapping[Any, Any]) -> type[BaseModel]:
         named = [key for key in value if key in self.kinds]
@@ -140,7 +140,7 @@ def _listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}" if most else last
 
 
-def _named(value: object) -> str:
+def in_words(value: object) -> str:
     if isinstance(value, str | bool):
         return repr(value[:40]) if isinstance(value, str) else str(value).lower()
     return {"NoneType": "nothing", "list": "a list", "dict": "a mapping"}.get(type(value).__name__) or repr(value)[:40]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from sim import source, validate
 from sim.complaints import missing_key, problems_of, unknown_key
-from sim.kinds import _named, did_you_mean
+from sim.kinds import did_you_mean, in_words
 from sim.names import host_names, node_names
 from sim.overrides import override, put
 from sim.scenario import Scenario
@@ -48,7 +48,7 @@ def parse(text: str, filename: str, sets: Sequence[str] = (), seed: int | None =
     if origin.data is None:
         raise origin.bad([((), "empty: expected a scenario, a mapping with fleet and workload")])
     if not isinstance(origin.data, dict):
-        raise origin.bad([((), f"expected a mapping with fleet and workload at the top, not {_named(origin.data)}")])
+        raise origin.bad([((), f"expected a mapping with fleet and workload at the top, not {in_words(origin.data)}")])
     _change(origin, sets)
     if seed is not None:
         put(origin, ["seed"], seed, f"--seed {seed}")

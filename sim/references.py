@@ -11,7 +11,7 @@ from foreman.api import TaskSpec, Verdict
 from sim.checkers import LIVENESS, SAFETY
 from sim.kinds import did_you_mean
 from sim.names import all_node_names, apiserver_names, generated_name, host_names, is_generated
-from sim.result import _COMPARISON, RESULT_PATHS
+from sim.result import COMPARISON, RESULT_PATHS
 from sim.scenario import HOSTLESS, Scenario
 from sim.source import Path, Problem
 
@@ -120,7 +120,7 @@ def expectations(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
         elif key == "violates":
             named = wanted if isinstance(wanted, list) else [wanted]
             yield from ((path, _unknown("invariant", each, _INVARIANTS)) for each in named if each not in _INVARIANTS)
-        elif isinstance(wanted, str) and not _COMPARISON.match(wanted.strip()):
+        elif isinstance(wanted, str) and not COMPARISON.match(wanted.strip()):
             yield path, f"expected a value or a comparison such as '>= 3', not {wanted[:40]!r}"
 
 

@@ -26,7 +26,7 @@ RESULT_PATHS = frozenset(
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
-_COMPARISON = re.compile(r"(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)$")
+COMPARISON = re.compile(r"(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)$")
 
 
 def result_of(world: World) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def result_of(world: World) -> dict[str, Any]:
         "restarts": sum(len(host.exits) for host in world.hosts.values()),
         "faults": world.faults.struck,
         "executions": {
-            "started": world.executions["started"],
+            "started": world.executions,
             "landed": stats.landed,
             "discarded": world.counted["discarded"],
         },
@@ -140,11 +140,11 @@ def lookup(result: Mapping[str, Any], path: str) -> Any:
 
 def compare(got: Any, wanted: Any) -> bool:
     """`wanted` is a value, or a comparison such as '>= 3'."""
-    found = _COMPARISON.match(wanted.strip()) if isinstance(wanted, str) else None
+    found = COMPARISON.match(wanted.strip()) if isinstance(wanted, str) else None
     if found is None:
         return bool(got == wanted)
     return _COMPARISONS[found[1]](got, float(found[2]))
 
 
 def _told(wanted: Any) -> str:
-    return wanted if isinstance(wanted, str) and _COMPARISON.match(wanted.strip()) else f"= {wanted}"
+    return wanted if isinstance(wanted, str) and COMPARISON.match(wanted.strip()) else f"= {wanted}"

@@ -27,10 +27,8 @@ class NoSuchTask(Exception):
 def from_run(scenario: Scenario, seed: int | None, task: str) -> list[Row]:
     """Run the scenario and keep what concerns `task` ('name' or 'namespace/name'), faults included."""
     key = task if "/" in task else f"{_namespace(scenario, task)}/{task}"
-    holder: list[World] = []
-    trace = Trace(lambda: holder[0].now(), only=key)
-    holder.append(World(scenario, seed, trace=trace))
-    holder[0].run()
+    trace = Trace(only=key)
+    World(scenario, seed, trace=trace).run()
     return _about(trace, key, task)
 
 

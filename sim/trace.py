@@ -123,11 +123,12 @@ Row = dict[str, Any]
 class Trace:
     """The event log of a run: requests and their answers, executions, faults.
 
-    `only`: keep just the events of this object key; `sink`: write each event as a line of JSON as well.
+    `only`: keep just the events of this object key; `sink`: write each event as a line of JSON as well. The World it
+    is given to sets `now`.
     """
 
-    def __init__(self, now: Callable[[], int], only: str | None = None, sink: IO[str] | None = None) -> None:
-        self.now = now
+    def __init__(self, only: str | None = None, sink: IO[str] | None = None) -> None:
+        self.now: Callable[[], int] = lambda: 0
         self.only = only
         self.sink = sink
         self.keep = sink is None

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from foreman.api import Agent, AgenticTask, ObjectMeta, from_wire
 from sim.draw import Sampler, Stream, Weighted
 from sim.executor import Plan
+from sim.names import number_width
 from sim.scenario import Behaviour, Scenario, TaskClass, Workload
 
 
@@ -102,7 +103,7 @@ def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Ar
         for name, each in classes.items()
     }
     only = next(iter(classes)) if len(classes) == 1 else None
-    width = len(str(max(workload.count - 1, 0)))
+    width = number_width(workload.count)
     times = workload.arrivals.times(workload.count, Stream(seed, "tasks/arrivals"))
     edges = workload.shape.edges(workload.count, Stream(seed, "tasks/shape"))
     prefix = workload.name

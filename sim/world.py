@@ -24,7 +24,7 @@ from sim.cluster import Endpoint, SimCluster
 from sim.draw import Stream
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
-from sim.garbage import GarbageCollector
+from sim.garbage import JANITOR, GarbageCollector
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
 from sim.mutations import Product, mutated
@@ -65,14 +65,14 @@ class World:
         self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, Link] = {}
-        self.roles: dict[str, str] = {"janitor": "user"}
+        self.roles: dict[str, str] = {JANITOR: "user"}
         self.operators: dict[str, Operator] = {}
         self.agents: dict[str, NodeAgent] = {}
         self.clients: dict[str, SimCluster] = {}
         self.plans: dict[str, Plan] = {}
         self.crashes: list[tuple[str, str, Exception]] = []
-        self.executions = {"started": 0, "completed": 0}
-        self.counted = {"landed": 0, "discarded": 0, "reconciles": 0, "relists": 0}
+        self.executions = 0
+        self.counted = {"discarded": 0, "reconciles": 0, "relists": 0}
         self.events = 0
         self.wall_seconds = 0.0
         self.interrupted = False
@@ -100,6 +100,7 @@ class World:
         self.server.observers += [self.digest.committed, self.stats.committed]
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
+            self.trace.now = self.now
             self.endpoint.tap = self.trace.request
 
     def _lags(self) -> None:
@@ -212,13 +213,12 @@ class World:
         return self.roles.get(actor, "user")
 
     def execution_started(self, holder: str, execution: Any) -> None:
-        self.executions["started"] += 1
+        self.executions += 1
         self.checkers.execution_started(holder, execution)
         if self.trace is not None:
             self.trace.execution_started(holder, execution)
 
     def execution_ended(self, holder: str, execution: Any, completed: bool) -> None:
-        self.executions["completed"] += completed
         self.checkers.execution_ended(holder, execution, completed)
         if self.trace is not None:
             self.trace.execution_ended(holder, execution, completed)
@@ -228,10 +228,9 @@ class World:
         self._count_agent(agent)
 
     def _count_agent(self, agent: NodeAgent) -> None:
-        self.counted["landed"] += agent.watcher.landed
         self.counted["discarded"] += agent.watcher.discarded
         self.counted["relists"] += agent.watcher.tasks.relists
-        agent.watcher.landed = agent.watcher.discarded = agent.watcher.tasks.relists = 0
+        agent.watcher.discarded = agent.watcher.tasks.relists = 0
 
     def _count_operator(self, operator: Operator) -> None:
         controllers = operator.task_controller.controller, operator.node_controller.controller
@@ -278,7 +277,7 @@ class World:
     def _delete(self, kind: str, key: str) -> None:
         obj = self.server.tables[kind].get(key)
         if obj is not None:
-            self.server.delete("janitor", obj)
+            self.server.delete(JANITOR, obj)
 
     def _after(self, us: int, fn: Callable[[], None]) -> None:
         self.env.at(us, lambda _: fn())
@@ -319,6 +318,12 @@ class World:
         """Run up to virtual microsecond `until`, for tests that act in between; judges nothing."""
         self.env.run(until=until)
 
+    def drop_unstarted(self) -> None:
+        """The run ends in mid-flight: without this Python would complain of coroutines that never started."""
+        for host in self.hosts.values():
+            if host.process is not None:
+                host.process.drop_unstarted()
+
     def _stop(self) -> None:
         self._stopped = True
         self.env.halt()
@@ -328,9 +333,7 @@ class World:
             self._count_agent(agent)
         for operator in self.operators.values():
             self._count_operator(operator)
-        for host in self.hosts.values():
-            if host.process is not None:
-                host.process.drop_unstarted()
+        self.drop_unstarted()
         if not self.interrupted:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
 

@@ -64,7 +64,6 @@ class Watcher:
         self.draining = False
         self.landed = 0
         self.discarded = 0
-        self.started = 0
         self._claiming: dict[str, AgenticTask] = {}
         self._orphans: dict[str, AgenticTask] = {}
         self._wanted: dict[str, float] = {}
@@ -230,7 +229,6 @@ class Watcher:
         run = self.run_type(self.cluster, self.runtime, self.executor, task, self.holder)
         self.runs[run.key] = run
         del self._claiming[run.key]
-        self.started += 1
         self._arm(run.deadline)
         self.tasks.observe(task)
         seen = self.tasks.get(run.key)

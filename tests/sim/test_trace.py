@@ -193,12 +193,12 @@ def test_a_trace_tells_every_request_execution_and_fault_in_order() -> None:
     assert [row["t"] for row in rows] == sorted(row["t"] for row in rows)
     requests = [row for row in rows if "outcome" in row]
     assert len(requests) == sum(w.endpoint.calls.values()) + sum(row["outcome"] == "Unavailable" for row in requests)
-    assert sum(row["what"] == "execute" for row in rows) == w.executions["started"]
+    assert sum(row["what"] == "execute" for row in rows) == w.executions
     assert {row["detail"] for row in rows if row["what"] == "fault"} >= {"crash", "crash over", "partition"}
 
 
 def test_a_trace_of_one_object_leaves_the_others_out() -> None:
-    log = Trace(lambda: 0, only="default/task-01")
+    log = Trace(only="default/task-01")
     World(parse(RACE, "race.yaml"), 1, trace=log).run()
     keys = {row.get("key") for row in log}
     assert "default/task-01" in keys
@@ -207,7 +207,7 @@ def test_a_trace_of_one_object_leaves_the_others_out() -> None:
 
 def test_a_sink_receives_json_lines_and_memory_nothing() -> None:
     sink = io.StringIO()
-    log = Trace(lambda: 0, sink=sink)
+    log = Trace(sink=sink)
     World(parse(RACE, "race.yaml"), 1, trace=log).run()
     lines = [json.loads(line) for line in sink.getvalue().splitlines()]
     assert len(lines) > 100
