@@ -1,25 +1,39 @@
 """Arms: the clusters that the one contract is tested on.
 
 An arm gives `cluster` (a foreman.cluster.Cluster), `run(coro)` (the coroutine's result), `pause(seconds)` (a coroutine that
-lets time pass), `compact()` (the server forgets its history), a `namespace` nobody else writes to, and says whether a
-garbage collector `collects`. It is a context manager. The contract uses nothing else.
+lets time pass), `compact()` (the server forgets its history; `compacts` says whether it can), a `namespace` nobody else writes
+to, and says whether a garbage collector `collects`. It is a context manager, made from the fixtures it needs. The contract uses
+nothing else.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import json
+import os
+import urllib.request
 from collections.abc import Coroutine
 from typing import Any, Self
 
+import pytest
 from lab import Lab
+
+from foreman.kube.cluster import KubeCluster
+from foreman.kube.connection import Connection
+
+WATCH_SECONDS = 1
+_numbers = itertools.count()
 
 
 class SimArm:
     """SimCluster over ApiServer, in virtual time."""
 
     collects = True
+    compacts = True
     namespace = "contract"
 
-    def __init__(self) -> None:
+    def __init__(self, request: pytest.FixtureRequest) -> None:
         self._lab = Lab()
         self.cluster = self._lab.client(self._lab.process())
 
@@ -39,4 +53,59 @@ class SimArm:
         self._lab.server.compact()
 
 
-ARMS = (SimArm,)
+class RealArm:
+    """KubeCluster over a real API server, as it runs in production: with its watch cache."""
+
+    collects = False
+    compacts = False
+    fixture = "real_server"
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.server = request.getfixturevalue(self.fixture)
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        self.namespace = f"contract-{worker}-{os.getpid()}-{next(_numbers)}"
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self._connection = self.run(Connection.open(self.server.kubeconfig))
+        self.cluster = KubeCluster(self._connection, watch_seconds=WATCH_SECONDS)
+        for namespace in (self.namespace, f"{self.namespace}-b"):
+            self.run(self._create_namespace(namespace))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.run(self._connection.close())
+        self._runner.close()
+
+    def run(self, coro: Coroutine[Any, Any, Any]) -> Any:
+        async def outcome() -> Any:
+            return await coro
+
+        return self._runner.run(outcome())
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def _create_namespace(self, name: str) -> None:
+        """Where namespaces are objects they must be there first; elsewhere they are just strings."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        reply = await self._connection.request("POST", "/api/v1/namespaces", body=body)
+        assert reply.status in (201, 404, 409), reply
+
+    def compact(self) -> None:
+        raise NotImplementedError
+
+
+class UncachedArm(RealArm):
+    """The same over a server without a watch cache: every watch reads etcd, whose history can be cut off."""
+
+    compacts = True
+    fixture = "uncached_server"
+
+    def compact(self) -> None:
+        revision = self.run(self.cluster.list("AgenticTask", namespace=self.namespace)).version
+        body = json.dumps({"revision": revision, "physical": True}).encode()
+        urllib.request.urlopen(f"{self.server.etcd}/v3/kv/compaction", data=body, timeout=10).read()
+
+
+ARMS = (SimArm, RealArm, UncachedArm)
