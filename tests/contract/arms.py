@@ -19,6 +19,7 @@ from typing import Any, Self
 import pytest
 from lab import Lab
 
+from foreman.api import Lease, ObjectMeta
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
 
@@ -103,7 +104,9 @@ class UncachedArm(RealArm):
     fixture = "uncached_server"
 
     def compact(self) -> None:
-        revision = self.run(self.cluster.list("AgenticTask", namespace=self.namespace)).version
+        """etcd keeps the revision that it is compacted to, so that one is made for the purpose."""
+        mark = Lease(metadata=ObjectMeta(name=f"mark-{next(_numbers)}", namespace=f"{self.namespace}-b"))
+        revision = self.run(self.cluster.create(mark)).version
         body = json.dumps({"revision": revision, "physical": True}).encode()
         urllib.request.urlopen(f"{self.server.etcd}/v3/kv/compaction", data=body, timeout=10).read()
 
