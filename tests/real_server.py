@@ -1,6 +1,6 @@
 """A real Kubernetes API server on loopback, for tests.
 
-Where it comes from, in this order: the cluster that the kubeconfig in FOREMAN_TEST_KUBECONFIG names; `etcd` and `kube-apiserver`
+Where it comes from, in this order: the cluster that the kubeconfig in FOREMAN_TEST_KUBECONFIG names; `etcd`, `kube-apiserver`
 in KUBEBUILDER_ASSETS; `etcd` and `crdserver` in FOREMAN_KUBE_ASSETS. Without one of these there is none, and what needs it is
 skipped. What is started here has its own data directory and free ports, and is ended here.
 """
