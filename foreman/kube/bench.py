@@ -287,10 +287,11 @@ async def idle(kubeconfig: str, seconds: float) -> Figure:
         await asyncio.sleep(5)
         live.calls.counted.clear()
         await asyncio.sleep(seconds)
-        counted = live.calls.counted
-        beats = counted.pop(("patch_status", "FleetNode"), 0)
-        rate = sum(counted.values()) / seconds / IDLE_AGENTS
-    detail = f"{beats} heartbeats in {seconds:.0f} s; beyond: {dict(counted)}"
+        counted = Counter(live.calls.counted)
+    beats = counted.pop(("patch_status", "FleetNode"), 0)
+    rate = sum(counted.values()) / seconds / IDLE_AGENTS
+    beyond = ", ".join(f"{verb} {kind}: {count}" for (verb, kind), count in counted.items())
+    detail = f"{beats} heartbeats in {seconds:.0f} s; beyond them {beyond or 'nothing'}"
     return Figure("requests of an idle agent", rate, "/s", 0.1, False, detail)
 
 
