@@ -45,7 +45,7 @@ class Dialogue:
     def __init__(self, connection: Connection, namespace: str) -> None:
         self.connection = connection
         self.namespace = namespace
-        self.names: dict[str, str] = {}
+        self.names: dict[str, dict[str, str]] = {}
         self.versions: dict[str, list[str]] = {}
         self.uids: dict[str, list[str]] = {}
 
@@ -92,7 +92,7 @@ class Dialogue:
     def comparable(self, data: Any) -> Any:
         """The data with everything replaced that two servers cannot agree on."""
         if isinstance(data, Mapping):
-            kept = {name: value for name, value in data.items() if name != "managedFields"}
+            kept = {name: data[name] for name in sorted(data) if name != "managedFields"}
             is_list = "items" in kept
             return {name: self._field(name, value, is_list) for name, value in kept.items()}
         if isinstance(data, list):
@@ -113,7 +113,8 @@ class Dialogue:
         return TIME.sub("time", text)
 
     def _named(self, value: str, sort: str) -> str:
-        return self.names.setdefault(f"{sort} {value}", f"{sort} {len(self.names)}")
+        known = self.names.setdefault(sort, {})
+        return known.setdefault(value, f"{sort} {len(known)}")
 
     def _own(self, text: str) -> str:
         return text.replace("NS", self.namespace)
