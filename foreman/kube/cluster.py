@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 from foreman.api import KINDS, InvalidObject, parse, patch_to_wire, to_wire
 from foreman.api.meta import Model, Resource
-from foreman.cluster import ClusterError, Event, Invalid, Listing, Selector, Unavailable
+from foreman.cluster import ClusterError, Event, Expired, Invalid, Listing, Selector, Unavailable
 from foreman.kube.answers import may_repeat, refusal
 from foreman.kube.connection import MERGE_PATCH, Connection, Reply
 from foreman.kube.paths import path_of, selector
@@ -142,8 +142,12 @@ class KubeCluster:
         path = path_of(KINDS[kind], namespace)
         query = {"limit": str(PAGE)} | selector(labels, fields)
         pages = [await self._call("list", kind, "GET", path, query=query)]
-        while token := pages[-1]["metadata"].get("continue"):
-            pages.append(await self._call("list", kind, "GET", path, query={**query, "continue": token}))
+        try:
+            while token := pages[-1]["metadata"].get("continue"):
+                pages.append(await self._call("list", kind, "GET", path, query={**query, "continue": token}))
+        except Expired:
+            # Compacted away while we turned the pages: all of it on one.
+            return [await self._call("list", kind, "GET", path, query=selector(labels, fields))]
         return pages
 
     async def _call(
