@@ -30,6 +30,7 @@ SAME_SECONDS = 600
 REMEMBERED = 4096
 MESSAGE_CHARACTERS = 1024
 CLUSTER_SCOPED_NAMESPACE = "default"
+NO_SUCH_API = "could not find the requested resource"
 log = logging.getLogger("foreman.events")
 
 
@@ -108,13 +109,17 @@ class Recorder:
             about, what, at = self._queue.popleft()
             try:
                 await self._write(about, what, at)
-            except Forbidden as error:
-                self.off = True
-                self._queue.clear()
-                log.warning("no Events from here on, the permission is missing: %s", error)
-            except ClusterError:
+            except ClusterError as error:
                 self.dropped += 1
+                if isinstance(error, Forbidden) or NO_SUCH_API in str(error):
+                    self._give_up(error)
         self._writing = False
+
+    def _give_up(self, error: ClusterError) -> None:
+        self.off = True
+        self.dropped += len(self._queue)
+        self._queue.clear()
+        log.warning("no Events will be written: %s", error)
 
     async def _pace(self) -> None:
         now = self.runtime.now()

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import foreman
+from foreman.agent.agent import Agent
 from foreman.cache import Cache
 from foreman.controller import Controller
+from foreman.kube.events import Recorder
+from foreman.operator import Operator
 from foreman.runtime import Runtime
 
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -26,6 +29,7 @@ class Metrics:
     """The registry of one process, with what every process counts: API requests and watch events."""
 
     def __init__(self, component: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._requests = self.histogram(
@@ -101,6 +105,29 @@ def controller_metrics(*controllers: Controller) -> Iterator[Metric]:
         for error, number in controller.errors.items():
             errors.add_metric((controller.name, error), number)
     yield errors
+
+
+def operator_metrics(operator: Operator) -> Iterator[Metric]:
+    yield gauge("foreman_leader", "1: this operator acts", {operator.options.identity: operator.active}, "identity")
+    yield total("foreman_assignments_refused_total", "Assignments that were not written", operator.scheduler.conflicts)
+    nodes = operator.scheduler.fleet.nodes.values()
+    slots = {"total": sum(node.slots for node in nodes), "used": sum(node.used for node in nodes)}
+    yield gauge("foreman_fleet_slots", "Slots of the fleet by the operator's books", slots, "state")
+
+
+def agent_metrics(agent: Agent) -> Iterator[Metric]:
+    watcher = agent.watcher
+    slots = {"total": watcher.slots, "used": len(watcher.runs)}
+    yield gauge("foreman_agent_slots", "Slots of this agent; used: tasks that run", slots, "state")
+    reports = {"landed": watcher.landed, "discarded": watcher.discarded}
+    yield count("foreman_agent_reports_total", "Ended runs, by what became of their report", reports, "outcome")
+    registered = {agent.registrar.identity.name: agent.registrar.registered.is_set()}
+    yield gauge("foreman_agent_registered", "1: this process speaks for the node", registered, "node")
+
+
+def recorder_metrics(recorder: Recorder) -> Iterator[Metric]:
+    events = {"written": recorder.written, "dropped": recorder.dropped}
+    yield count("foreman_events_total", "Kubernetes Events of this process", events, "outcome")
 
 
 def time_reconciles(metrics: Metrics, runtime: Runtime, *controllers: Controller) -> None:

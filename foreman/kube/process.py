@@ -62,7 +62,7 @@ def _obey(stop: Signal) -> None:
 
 
 def _end(number: signal.Signals, stop: Signal) -> None:
-    log.info("%s: draining; a second signal ends at once", number.name)
+    log.info("%s: ending in order; a second signal ends at once", number.name)
     stop.set()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(each)

@@ -15,29 +15,28 @@ import foreman
 from foreman.agent.agent import Agent, AgentOptions
 from foreman.agent.capability import Declared, probe
 from foreman.agent.registrar import Identity
-from foreman.agent.run import Run
-from foreman.api import HEARTBEAT_TIMEOUT_SECONDS, AgenticTask, FleetNodeSpec
-from foreman.api.meta import Resource
+from foreman.api import FleetNodeSpec
 from foreman.cache import Cache
-from foreman.cluster import ClusterError
 from foreman.executors import StubExecutor
 from foreman.kube import machine
+from foreman.kube.chronicle import Complaints, chronicle, discarded, registered, watch_over
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
 from foreman.kube.credentials import NoCluster
-from foreman.kube.events import Recorder, news
+from foreman.kube.events import Recorder
 from foreman.kube.health import Address, Check, Endpoints
 from foreman.kube.metrics import (
     Metrics,
+    agent_metrics,
     cache_metrics,
     controller_metrics,
-    count,
-    gauge,
+    operator_metrics,
+    recorder_metrics,
     time_reconciles,
-    total,
 )
 from foreman.kube.preflight import Need, preflight
 from foreman.kube.process import Unusable
+from foreman.kube.readiness import agent_checks, checked, operator_checks
 from foreman.kube.runtime import AsyncioRuntime
 from foreman.kube.tallies import Claims, Outcomes, Phases, ScheduleToClaim
 from foreman.kube.witness import Witness
@@ -113,7 +112,7 @@ async def staged(
         raise Unusable(str(error)) from error
     metrics = Metrics(component)
     checks: list[Callable[[], Iterator[Check]]] = []
-    endpoints = Endpoints(ground.health, ground.metrics, lambda: _all(checks), metrics.registry)
+    endpoints = Endpoints(ground.health, ground.metrics, lambda: checked(checks), metrics.registry)
     about = {"version": foreman.__version__, "identity": identity, "server": connection.server}
     log.info("starting foreman %s", component, extra=about)
     try:
@@ -121,11 +120,13 @@ async def staged(
             if not await unless_stopped(preflight(connection, runtime, needs), stop):
                 yield None
                 return
-            cluster = Witness(KubeCluster(connection, metrics.request))
+            kube = KubeCluster(connection, metrics.request)
+            cluster = Witness(kube)
             cluster.on_shown.append(metrics.shown)
-            recorder = Recorder(cluster, runtime, f"foreman-{component}", identity, socket.gethostname())
-            cluster.on_written.append(lambda old, new: _chronicle(recorder, old, new))
-            metrics.read(lambda: _recorder_metrics(recorder))
+            cluster.on_refused.append(Complaints().refused)
+            recorder = Recorder(kube, runtime, f"foreman-{component}", identity, socket.gethostname())
+            cluster.on_written.append(lambda old, new: chronicle(recorder, old, new))
+            metrics.read(lambda: recorder_metrics(recorder))
             yield Stage(cluster, metrics, checks)
     finally:
         await connection.close()
@@ -150,13 +151,13 @@ async def operate(runtime: AsyncioRuntime, stop: Signal, ground: Ground, options
             lambda: cache_metrics(*caches),
             lambda: controller_metrics(*controllers),
             phases.collect,
-            lambda: _operator_metrics(operator),
+            lambda: operator_metrics(operator),
         ):
             metrics.read(collect)
         for cache in caches:
-            _watch_over(runtime, cache)
+            watch_over(runtime, cache)
         operator.on_lead = lambda: log.info("leading", extra={"identity": options.identity})
-        checks.append(lambda: _operator_checks(operator, caches))
+        checks.append(lambda: operator_checks(operator, caches))
         await operator.run(stop)
 
 
@@ -178,15 +179,15 @@ async def attend(
         claims = Claims(metrics)
         cluster.on_written.append(claims.written)
         cluster.on_refused.append(claims.refused)
-        metrics.read(lambda: _agent_metrics(agent))
+        metrics.read(lambda: agent_metrics(agent))
         metrics.read(lambda: cache_metrics(agent.watcher.tasks))
-        _watch_over(runtime, agent.watcher.tasks)
+        watch_over(runtime, agent.watcher.tasks)
         agent.registrar.on_standby = lambda other: log.warning(
             "standing by: %s is spoken for by %s; --take-over would take it", name, other
         )
-        agent.watcher.on_discarded = _discarded
-        runtime.spawn(_registered(agent, name), "registered")
-        checks.append(lambda: _agent_checks(agent, runtime))
+        agent.watcher.on_discarded = discarded
+        runtime.spawn(registered(agent, name), "registered")
+        checks.append(lambda: agent_checks(agent, runtime))
         await agent.run(stop)
 
 
@@ -201,104 +202,6 @@ async def unless_stopped(work: Coroutine[Any, Any, None], stop: Signal) -> bool:
         return False
     doing.result()
     return True
-
-
-# what the log says
-
-
-def _chronicle(recorder: Recorder, old: Resource, new: Resource) -> None:
-    what = news(old, new)
-    if what is None:
-        return
-    told: dict[str, object] = {"kind": new.kind, "object": new.key, "reason": what.reason}
-    if isinstance(new, AgenticTask) and isinstance(old, AgenticTask):
-        told |= {"node": new.status.assigned_node or old.status.assigned_node, "attempt": new.status.attempt}
-    log.log(logging.INFO if what.good else logging.WARNING, "%s", what.message or what.reason, extra=told)
-    recorder.tell(new, what)
-
-
-def _watch_over(runtime: AsyncioRuntime, cache: Cache[Any]) -> None:
-    def lost(error: ClusterError) -> None:
-        log.warning("%s: listing anew: %s", cache.kind, error, extra={"reason": type(error).__name__})
-
-    async def synced() -> None:
-        await cache.synced.wait()
-        log.info("%s: in sync", cache.kind, extra={"objects": len(cache)})
-
-    cache.on_loss.append(lost)
-    cache.on_recovery.append(lambda: log.info("%s: watching again", cache.kind))
-    runtime.spawn(synced(), "synced")
-
-
-async def _registered(agent: Agent, name: str) -> None:
-    await agent.registrar.registered.wait()
-    log.info("registered as FleetNode %s", name, extra={"slots": agent.watcher.slots})
-
-
-def _discarded(run: Run) -> None:
-    log.warning("result discarded: the attempt is no longer ours", extra={"object": run.key, "attempt": run.attempt})
-
-
-# readiness
-
-
-def _all(checks: list[Callable[[], Iterator[Check]]]) -> Iterator[Check]:
-    yield Check("admitted", bool(checks), "" if checks else "the API server has not answered yet")
-    for each in checks:
-        yield from each()
-
-
-def _cache_check(cache: Cache[Any]) -> Check:
-    detail = f"{len(cache)} objects" if cache.watching else "lost" if cache.synced.is_set() else "not listed yet"
-    return Check(f"watch {cache.kind}", cache.watching, detail)
-
-
-def _operator_checks(operator: Operator, caches: tuple[Cache[Any], ...]) -> Iterator[Check]:
-    for cache in caches:
-        yield _cache_check(cache)
-    # A candidate is ready to take over: that is what it is there for.
-    yield Check("election", True, "active" if operator.active else "standby")
-
-
-def _agent_checks(agent: Agent, runtime: AsyncioRuntime) -> Iterator[Check]:
-    registrar = agent.registrar
-    registered = registrar.registered.is_set()
-    other = registrar.standing_by_for
-    yield Check(
-        "registered", registered, registrar.identity.name if registered else other and f"standing by for {other}"
-    )
-    silent = runtime.now() - registrar.beaten_at
-    if registered:
-        yield Check("heartbeat", silent < HEARTBEAT_TIMEOUT_SECONDS, f"{silent:.0f}s ago")
-        yield _cache_check(agent.watcher.tasks)
-    if registrar.draining:
-        yield Check("serving", False, "draining")
-
-
-# metrics that are read off
-
-
-def _operator_metrics(operator: Operator) -> Iterator[Any]:
-    yield gauge("foreman_leader", "1: this operator acts", {operator.options.identity: operator.active}, "identity")
-    yield total("foreman_assignments_refused_total", "Assignments that were not written", operator.scheduler.conflicts)
-    nodes = operator.scheduler.fleet.nodes.values()
-    slots = {"total": sum(node.slots for node in nodes), "used": sum(node.used for node in nodes)}
-    yield gauge("foreman_fleet_slots", "Slots of the fleet by the operator's books", slots, "state")
-
-
-def _agent_metrics(agent: Agent) -> Iterator[Any]:
-    watcher = agent.watcher
-    slots = {"total": watcher.slots, "used": len(watcher.runs)}
-    yield gauge("foreman_agent_slots", "Slots of this agent; used: tasks that run", slots, "state")
-    reports = {"landed": watcher.landed, "discarded": watcher.discarded}
-    yield count("foreman_agent_reports_total", "Ended runs, by what became of their report", reports, "outcome")
-    registered = {agent.registrar.identity.name: agent.registrar.registered.is_set()}
-    yield gauge("foreman_agent_registered", "1: this process speaks for the node", registered, "node")
-
-
-def _recorder_metrics(recorder: Recorder) -> Iterator[Any]:
-    events = {"written": recorder.written, "dropped": recorder.dropped}
-    yield count("foreman_events_total", "Kubernetes Events of this process", events, "outcome")
 
 
 # this machine

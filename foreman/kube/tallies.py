@@ -132,7 +132,7 @@ class Claims:
             self._claims.labels("won").inc()
 
     def refused(self, obj: Resource, changes: Mapping[str, Any], error: ClusterError) -> None:
-        if isinstance(obj, FleetNode):
+        if isinstance(obj, FleetNode) and "last_heartbeat_time" in changes:
             self._beats.labels("failed").inc()
         elif isinstance(obj, AgenticTask) and _claims(obj, changes.get("phase")):
             self._claims.labels("lost" if isinstance(error, Conflict) else "failed").inc()

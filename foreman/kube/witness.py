@@ -19,8 +19,8 @@ Shown = Callable[[str, str], None]
 
 
 class Witness:
-    """`on_written(old, new)` after each status patch that landed; `on_refused(obj, changes, error)` after each that did not;
-    `on_shown(kind, event type)` for each watch event."""
+    """`on_written(old, new)` after each status patch that landed; `on_refused(obj, changes, error)` after each write that did
+    not (a create has no changes); `on_shown(kind, event type)` for each watch event."""
 
     def __init__(self, inner: Cluster) -> None:
         self.inner = inner
@@ -42,21 +42,32 @@ class Witness:
         return await self.inner.list(kind, namespace=namespace, labels=labels, fields=fields)
 
     async def create(self, obj: R) -> R:
-        return await self.inner.create(obj)
+        try:
+            return await self.inner.create(obj)
+        except ClusterError as error:
+            self._refused(obj, {}, error)
+            raise
 
     async def patch(self, obj: R, changes: Mapping[str, Any], *, if_version: str | None) -> R:
-        return await self.inner.patch(obj, changes, if_version=if_version)
+        try:
+            return await self.inner.patch(obj, changes, if_version=if_version)
+        except ClusterError as error:
+            self._refused(obj, changes, error)
+            raise
 
     async def patch_status(self, obj: R, changes: Mapping[str, Any], *, if_version: str | None) -> R:
         try:
             written = await self.inner.patch_status(obj, changes, if_version=if_version)
         except ClusterError as error:
-            for refused in self.on_refused:
-                refused(obj, changes, error)
+            self._refused(obj, changes, error)
             raise
         for told in self.on_written:
             told(obj, written)
         return written
+
+    def _refused(self, obj: Resource, changes: Mapping[str, Any], error: ClusterError) -> None:
+        for told in self.on_refused:
+            told(obj, changes, error)
 
     async def delete(self, obj: Resource, *, if_version: str | None = None, if_uid: str | None = None) -> None:
         await self.inner.delete(obj, if_version=if_version, if_uid=if_uid)
