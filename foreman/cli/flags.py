@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -11,12 +11,15 @@ from foreman.cli.refusal import refuse
 from foreman.durations import duration
 
 if TYPE_CHECKING:
+    from foreman.kube.process import Program
     from foreman.kube.programs import Ground
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
+MetricsAddress = Annotated[str, typer.Option(metavar="ADDR", help="Where /metrics is served; 0: nowhere.")]
+HealthAddress = Annotated[str, typer.Option(metavar="ADDR", help="Where /healthz and /readyz are served; 0: nowhere.")]
 Kubeconfig = Annotated[
     str | None, typer.Option(metavar="FILE", help="Kubeconfig (default: $KUBECONFIG, the pod's, ~/.kube/config).")
 ]
@@ -85,3 +88,14 @@ def set_up_logs(style: str | None, level: str) -> None:
     if style is not None:
         choice("--log-format", style, logs.FORMATS)
     logs.set_up(style, choice("--log-level", level, logs.LEVELS))
+
+
+def live(program: Program) -> NoReturn:
+    """Run the program of a process to its end, and exit with its code."""
+    from foreman.kube import process
+
+    try:
+        code = process.run(program)
+    except process.Unusable as error:
+        refuse(str(error))
+    raise typer.Exit(code)

@@ -7,28 +7,24 @@ from typing import Annotated
 import typer
 
 from foreman.cli import flags
-from foreman.cli.refusal import refuse
 
 POLICIES = "best-fit, first-fit, least-loaded, random or spread"
 
+Elect = Annotated[bool, typer.Option(help="Of several operators let one act. Safe without, only less orderly.")]
+LeaseNamespace = Annotated[str, typer.Option(metavar="NAMESPACE", help="Where the Lease of the election is.")]
+Policy = Annotated[str, typer.Option(metavar="NAME", help=f"Which fitting node is best: {POLICIES}.")]
+Retention = Annotated[
+    str, typer.Option(metavar="DURATION", help="How long records of finished tasks are kept; 0: for ever.")
+]
+
 
 def operator(
-    metrics_bind_address: Annotated[
-        str, typer.Option(metavar="ADDR", help="Where /metrics is served; 0: nowhere.")
-    ] = ":8081",
-    health_probe_bind_address: Annotated[
-        str, typer.Option(metavar="ADDR", help="Where /healthz and /readyz are served; 0: nowhere.")
-    ] = ":8082",
-    leader_elect: Annotated[
-        bool, typer.Option(help="Of several operators let one act. Safe without, only less orderly.")
-    ] = False,
-    leader_elect_namespace: Annotated[
-        str, typer.Option(metavar="NAMESPACE", help="Where the Lease is.")
-    ] = "foreman-system",
-    policy: Annotated[str, typer.Option(metavar="NAME", help=f"Which fitting node is best: {POLICIES}.")] = "first-fit",
-    audit_retention: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long records of finished tasks are kept; 0: for ever.")
-    ] = "168h",
+    metrics_bind_address: flags.MetricsAddress = ":8081",
+    health_probe_bind_address: flags.HealthAddress = ":8082",
+    leader_elect: Elect = False,
+    leader_elect_namespace: LeaseNamespace = "foreman-system",
+    policy: Policy = "first-fit",
+    audit_retention: Retention = "168h",
     kubeconfig: flags.Kubeconfig = None,
     kube_context: flags.KubeContext = None,
     log_format: flags.LogFormat = None,
@@ -49,13 +45,8 @@ def operator(
         audit_retention=flags.seconds("--audit-retention", audit_retention),
     )
     flags.set_up_logs(log_format, log_level)
+    ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
 
-    from foreman.kube import process
     from foreman.kube.programs import operate
 
-    ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
-    try:
-        code = process.run(lambda runtime, stop: operate(runtime, stop, ground, options))
-    except process.Unusable as error:
-        refuse(str(error))
-    raise typer.Exit(code)
+    flags.live(lambda runtime, stop: operate(runtime, stop, ground, options))
