@@ -7,6 +7,7 @@ any status is returned.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -167,7 +168,10 @@ def describe(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "timed out"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
+        number = error.os_error.errno
+        # asyncio's own text repeats the address instead of saying what is wrong.
+        why = os.strerror(number).lower() if number and number > 0 else error.os_error
+        return f"cannot connect to {error.host}:{error.port}: {why}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
