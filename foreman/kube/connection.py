@@ -168,11 +168,15 @@ def describe(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "timed out"
     if isinstance(error, aiohttp.ClientConnectorError):
-        number = error.os_error.errno
-        # asyncio's own text repeats the address instead of saying what is wrong.
-        why = os.strerror(number).lower() if number and number > 0 else error.os_error
-        return f"cannot connect to {error.host}:{error.port}: {why}"
+        return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _reason(error: OSError) -> str:
+    # asyncio's own text for a refused connection repeats the address instead of saying what is wrong.
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error)
 
 
 def _client(configuration: Configuration) -> ApiClient:
