@@ -85,11 +85,11 @@ class Endpoints:
     async def _listen(self, address: Address, routes: list[web.RouteDef]) -> None:
         app = web.Application()
         app.add_routes(routes)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         try:
-            await web.TCPSite(runner, address.host or None, address.port, shutdown_timeout=1).start()
+            await web.TCPSite(runner, address.host or None, address.port).start()
         except OSError as error:
             raise AddressTaken(f"cannot listen on {address}: {_plain(error)}") from error
 

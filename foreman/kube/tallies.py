@@ -58,6 +58,10 @@ class Phases:
         self.tasks: Tally[str] = Tally()
         self.pending: Tally[str] = Tally()
         self.nodes: Tally[str] = Tally()
+        for task in tasks:
+            self._task(task.key, None, task)
+        for node in nodes:
+            self._node(node.key, None, node)
         tasks.listen(self._task)
         nodes.listen(self._node)
 
@@ -91,6 +95,7 @@ class ScheduleToClaim:
 
     def __init__(self, metrics: Metrics, runtime: Runtime, tasks: Cache[AgenticTask]) -> None:
         self.runtime = runtime
+        self.tasks = tasks
         self.latency = metrics.histogram(
             "foreman_schedule_to_claim_seconds", "From assignment to claim, as the operator saw it", (), CLAIM_BUCKETS
         )
@@ -99,7 +104,13 @@ class ScheduleToClaim:
 
     def written(self, old: Resource, new: Resource) -> None:
         """Give this to a Witness of the operator."""
-        if isinstance(new, AgenticTask) and new.status.phase is Phase.SCHEDULED:
+        if not isinstance(new, AgenticTask) or new.status.phase is not Phase.SCHEDULED:
+            return
+        seen = self.tasks.get(new.key)
+        if seen is not None and seen.status.attempt == new.status.attempt and seen.status.phase is Phase.RUNNING:
+            # The watch has brought the claim before the answer to the assignment came.
+            self.latency.observe(0)
+        else:
             self._assigned[new.key] = new.status.assigned_node, self.runtime.now()
 
     def _seen(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
