@@ -119,7 +119,7 @@ class Registrar:
         except Conflict:
             node = await self._fetch()
             if node.status.instance not in ("", self.identity.instance):
-                raise Superseded(f"{self.identity.name} is now {node.status.instance}") from None
+                raise Superseded(f"{node.status.instance} has taken the name {self.identity.name} over") from None
             self.node = await self._write(node, None)
 
     async def farewell(self) -> None:

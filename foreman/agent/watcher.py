@@ -315,7 +315,7 @@ class Watcher:
         except NotFound:
             return
         if node.status.instance not in ("", self.holder):
-            raise ProcessExit(f"{self.node} is now {node.status.instance}")
+            raise ProcessExit(f"{node.status.instance} has taken the name {self.node} over")
 
     # deadlines: one timer, for whichever run is due first
 

@@ -43,7 +43,10 @@ Heartbeat = Annotated[str, typer.Option(metavar="DURATION", help=f"Between heart
 Poll = Annotated[str, typer.Option(metavar="DURATION", help="Between two tries when the watch is broken.")]
 Grace = Annotated[str, typer.Option(metavar="DURATION", help="How long running tasks may go on after SIGTERM.")]
 TakeOver = Annotated[
-    bool, typer.Option("--take-over", help="Take the node's name from a living agent that has it; else stand by.")
+    bool,
+    typer.Option(
+        "--take-over", help="Take the node's name from a living agent that has it, instead of standing by. For once."
+    ),
 ]
 
 

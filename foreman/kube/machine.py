@@ -9,14 +9,13 @@ import platform
 import re
 import socket
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import IO
 
 from foreman.agent.identity import instance_of
 
 PROBE_SECONDS = 5
-_kept: list[IO[str]] = []
+LOCKS = Path("/tmp")
+_locked: list[int] = []
 
 
 def read(source: str) -> str:
@@ -62,11 +61,24 @@ def _fingerprint() -> str:
 
 
 def _alone(node: str) -> bool:
-    """Whether no other process on this machine is the agent of `node`; it then is this one, until it ends."""
+    """Whether no other process on this machine is the agent of `node`; it then is this one, until it ends.
+
+    Where no lock can be kept at all (a container with nothing to write to) it is taken to be alone in there."""
+    path = LOCKS / f"foreman-agent-{node}.lock"
     try:
-        file = (Path(tempfile.gettempdir()) / f"foreman-agent-{node}.lock").open("a")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        _locked.append(_lock(path))
+    except (BlockingIOError, PermissionError):
         return False
-    _kept.append(file)
+    except OSError:
+        return True
     return True
+
+
+def _lock(path: Path) -> int:
+    """A descriptor that holds the lock. A file that another user has left can be locked as well: reading it is enough."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CREAT, 0o644)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
