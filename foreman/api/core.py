@@ -1,4 +1,4 @@
-"""The built-in kinds that Foreman uses: Lease (leader election), ConfigMap (audit records, policies), Event (news)."""
+"""The built-in kinds that Foreman uses: Lease (leader election), ConfigMap (audit records, policies), Event (the news)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class EventSource(Model):
 
 
 class KubeEvent(Resource):
-    """News about an object, for people: `kubectl describe` shows it, and the server forgets it after an hour."""
+    """An Event of core/v1, as `kubectl describe` shows it; `type` is Normal or Warning."""
 
     GROUP: ClassVar[str] = ""
     VERSION: ClassVar[str] = "v1"
@@ -59,6 +59,8 @@ class KubeEvent(Resource):
     count: Int32 = 0
     first_timestamp: Time | None = None
     last_timestamp: Time | None = None
+    event_time: MicroTime | None = None
     source: EventSource = EventSource()
     reporting_component: str = ""
     reporting_instance: str = ""
+    action: str = ""

@@ -43,8 +43,8 @@ class KubeCluster:
         on_request: Callable[[str, str, str, float], None] | None = None,
         watch_seconds: int = WATCH_SECONDS,
     ) -> None:
-        """`on_request(verb, kind, outcome, seconds)` hears of every request, outcome being 'ok' or the error's name;
-        `watch_seconds`: after how long the server is asked to end a watch."""
+        """`on_request(verb, kind, outcome, seconds)` hears of every request, the outcome being 'ok', 'opened' (a watch) or
+        the error's name; `watch_seconds`: after how long the server is asked to end a watch."""
         self.connection = connection
         self.watch_seconds = watch_seconds
         self.on_request = on_request or _unheard
@@ -118,6 +118,7 @@ class KubeCluster:
     ) -> AsyncIterator[Event]:
         wanted = self._selectable(kind, fields)
         stream = Watch(self, kind, namespace, labels, wanted)
+        self.on_request("watch", kind, "opened", 0.0)
         try:
             async for event in stream.events(since):
                 yield event if event.object is None or selects(fields, event.object) else _gone(event)
