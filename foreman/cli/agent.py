@@ -93,7 +93,7 @@ def agent(
     from foreman.kube.programs import NodeSettings, attend
 
     node = NodeSettings(spec, declared, labels, sleep)
-    flags.live(lambda runtime, stop: attend(runtime, stop, ground, node, options))
+    flags.live(lambda life: attend(life, ground, node, options))
 
 
 def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> FleetNodeSpec:

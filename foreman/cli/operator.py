@@ -49,4 +49,4 @@ def operator(
 
     from foreman.kube.programs import operate
 
-    flags.live(lambda runtime, stop: operate(runtime, stop, ground, options))
+    flags.live(lambda life: operate(life, ground, options))
