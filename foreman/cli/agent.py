@@ -87,8 +87,8 @@ def agent(
     options = _options(heartbeat_interval, task_poll_interval, task_namespace, grace, take_over)
     sleep = flags.seconds("--stub-sleep", stub_sleep)
     labels = flags.labels("--node-labels", node_labels)
-    flags.set_up_logs(log_format, log_level)
     ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
+    flags.set_up_logs(log_format, log_level)
 
     from foreman.kube.programs import NodeSettings, attend
 
