@@ -51,6 +51,10 @@ def _decoded(request: Request, prefix: str) -> Json:
     if not isinstance(data, dict):
         why = f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind_of(data)} into {_NO_STRUCT}"
         raise bad_request(f"{prefix}{why}{where}")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(data.get(field, ""), str):
+            why = f"json: cannot unmarshal {kind_of(data[field])} into Go struct field .{field} of type string"
+            raise bad_request(f"{prefix}couldn't get version/kind; json parse error: {why}{where}")
     return data
 
 
@@ -96,17 +100,33 @@ def _object_to(request: Request, complaints: list[str], unrecognized: str) -> No
         request.warn(complaints)
 
 
-def patched_document(request: Request, served: Served, patched: Json) -> Json:
+def patched_document(request: Request, served: Served, patched: Any) -> Json:
     """The same for what a patch has made of an object. Raises Refusal."""
-    doc, unknown = cleaned(served, patched)
+    if not isinstance(patched, dict):
+        why = f"json: cannot unmarshal {kind_of(patched)} into {_NO_STRUCT}"
+        raise _bad_patch(patched, f"couldn't get version/kind; json parse error: {why}")
+    if not patched.get("kind"):
+        raise _bad_patch(patched, f"Object 'Kind' is missing in '{_compact(patched)}'")
+    try:
+        doc, unknown = cleaned(served, patched)
+    except Refusal as refusal:
+        raise _bad_patch(patched, refusal.message) from None
     level = request.query.get("fieldValidation") or "Warn"
     if unknown and level == "Strict":
-        text = json.dumps(patched, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-        why = f"Invalid value: {json.dumps(text, ensure_ascii=False)}: strict decoding error: {', '.join(unknown)}"
-        raise invalid(Name("", ""), "", [Cause("FieldValueInvalid", "patch", why)])
+        raise _bad_patch(patched, f"strict decoding error: {', '.join(unknown)}")
     if level == "Warn":
         request.warn(unknown)
     return doc
+
+
+def _compact(data: Any) -> str:
+    return json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def _bad_patch(patched: Any, why: str) -> Refusal:
+    """The refusal of what a patch has made, told whole."""
+    message = f"Invalid value: {json.dumps(_compact(patched), ensure_ascii=False)}: {why}"
+    return invalid(Name("", ""), "", [Cause("FieldValueInvalid", "patch", message)])
 
 
 def applied_document(request: Request, served: Served) -> Json:

@@ -40,6 +40,8 @@ class Server:
         bookmark_seconds: float = BOOKMARK_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        if store.version == 0:
+            store.version = store.compacted = 1  # To clients 0 means "whatever you have": no list may be of that version.
         self.store = store
         self.access = access or Access()
         self.door = Door()

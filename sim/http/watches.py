@@ -165,6 +165,8 @@ class Watch:
     def _event(self, sort: str, obj: Resource | None) -> bytes:
         assert obj is not None
         docs = self.watches.docs
+        if sort == "DELETED":
+            return self._line(sort, self._shaped(docs.last(obj)))
         if not self.form.shape:
             return b'{"type":"%s","object":%s}\n' % (sort.encode(), docs.encoded(obj))
         return self._line(sort, self._shaped(docs.of(obj)))

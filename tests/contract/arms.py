@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import json
 import os
+import time
 import urllib.request
 from collections.abc import Coroutine
 from typing import Any, Self
@@ -22,6 +23,11 @@ from lab import Lab
 from foreman.api import Lease, ObjectMeta
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
+from sim.apiserver import ApiServer
+from sim.garbage import GarbageCollector
+from sim.http.clock import LoopClock
+from sim.http.kubeconfig import write_kubeconfig
+from sim.http.serve import Server
 
 WATCH_SECONDS = 1
 _numbers = itertools.count()
@@ -111,4 +117,38 @@ class UncachedArm(RealArm):
         urllib.request.urlopen(f"{self.server.etcd}/v3/kv/compaction", data=body, timeout=10).read()
 
 
-ARMS = (SimArm, RealArm, UncachedArm)
+class HttpArm(RealArm):
+    """The same over the simulator's API server, served in this process."""
+
+    collects = True
+    compacts = True
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self.namespace = "contract"
+        self._folder = request.getfixturevalue("tmp_path")
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self.run(self._serve())
+        self._connection = self.run(Connection.open(str(write_kubeconfig(self._folder / "config", self.server.url))))
+        self.cluster = KubeCluster(self._connection, watch_seconds=WATCH_SECONDS)
+        return self
+
+    async def _serve(self) -> None:
+        self.store = ApiServer(lambda: int(time.time()))
+        self.clock = LoopClock()
+        GarbageCollector(self.clock, self.store)
+        self.server = Server(self.store)
+        await self.server.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.run(self._connection.close())
+        self.run(self.server.stop())
+        self.clock.stop()
+        self._runner.close()
+
+    def compact(self) -> None:
+        self.store.compact()
+
+
+ARMS = (SimArm, HttpArm, RealArm, UncachedArm)
