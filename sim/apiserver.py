@@ -230,9 +230,7 @@ class ApiServer:
     def _remove(self, actor: str, old: Any) -> None:
         self.commit("delete", actor, old.kind, old.key, old, None, {})
 
-    def commit(
-        self, verb: str, actor: str, kind: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]
-    ) -> None:
+    def commit(self, verb: str, actor: str, kind: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]) -> None:
         """Put `new` in the place of `old`, either of which may be None, at the next version. Checks nothing."""
         self.version = version = self.version + 1
         if new is None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import crds, sim
+from foreman.cli import agent, crds, operator, sim
 
 app = typer.Typer(
     name="foreman",
@@ -22,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(sim.app, name="sim")
+app.command("operator")(operator.operator)
+app.command("agent")(agent.agent)
 app.command("crds")(crds.crds)
 
 
