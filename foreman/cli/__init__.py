@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, crds, operator, sim
+from foreman.cli import agent, crds, dev, operator, sim
 
 app = typer.Typer(
     name="foreman",
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(sim.app, name="sim")
 app.command("operator")(operator.operator)
 app.command("agent")(agent.agent)
+app.command("dev")(dev.dev)
 app.command("crds")(crds.crds)
 
 

@@ -9,11 +9,12 @@ import ssl
 from aiohttp import web
 
 from sim.apiserver import ApiServer
-from sim.http.access import Access
+from sim.http.access import REVIEWS, Access
+from sim.http.decode import Malformed, from_json
 from sim.http.faults import Door, Dropped
 from sim.http.handlers import Answer, Handlers, unhandled
 from sim.http.request import Request
-from sim.http.status import Refusal
+from sim.http.status import Refusal, bad_request
 from sim.http.views import Form, form_of, rendered
 from sim.http.watches import BOOKMARK_SECONDS, BUFFER, Watches, plan
 from sim.http.writes import Admit
@@ -41,7 +42,9 @@ class Server:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         if store.version == 0:
-            store.version = store.compacted = 1  # To clients 0 means "whatever you have": no list may be of that version.
+            store.version = store.compacted = (
+                1  # To clients 0 means "whatever you have": no list may be of that version.
+            )
         self.store = store
         self.access = access or Access()
         self.door = Door()
@@ -102,10 +105,18 @@ class Server:
         if request.verb == "watch" and served is not None:
             return await self._watch(incoming, request)
         request.body = await _read(incoming)
+        if request.method == "POST" and request.path == f"/apis/{REVIEWS[0]}/v1/{REVIEWS[1]}":
+            return await self._send(incoming, request, self._review(request))
         answer = self.handlers.answer(request)
         if fate == "lose-reply":
             raise Dropped
         return await self._send(incoming, request, answer)
+
+    def _review(self, request: Request) -> Answer:
+        try:
+            return Answer(201, self.access.review(request.user, from_json(request.body)))
+        except Malformed as error:
+            raise bad_request(str(error)) from None
 
     async def _send(self, incoming: web.BaseRequest, request: Request, answer: Answer) -> web.StreamResponse:
         if isinstance(answer.body, str):

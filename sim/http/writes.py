@@ -17,6 +17,7 @@ from foreman.api.meta import Resource
 from foreman.api.patch import patch_from_wire
 from sim.apiserver import ApiServer
 from sim.http import meta, schema
+from sim.http.cascade import FOREGROUND, ORPHAN
 from sim.http.documents import Documents
 from sim.http.ownership import Owner, Shape, after_update
 from sim.http.patches import difference, same
@@ -41,7 +42,6 @@ Admit = Callable[[Request, Served, Json | None, Json | None], str | None]
 """(request, resource, old, new) -> why it is denied, or None. `new` is None for a delete, `old` for a create."""
 Change = Callable[[Json], Json]
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-_ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
 
 
 def _admit_all(request: Request, served: Served, old: Json | None, new: Json | None) -> str | None:
@@ -321,8 +321,8 @@ def _finalizers_for(present: list[str], options: Mapping[str, Any]) -> list[str]
         policy = "Orphan" if options["orphanDependents"] else "Background"
     if policy is None:
         return list(present)
-    wanted = {"Orphan": _ORPHAN, "Foreground": _FOREGROUND}.get(policy)
-    kept = [each for each in present if each not in (_ORPHAN, _FOREGROUND) or each == wanted]
+    wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
+    kept = [each for each in present if each not in (ORPHAN, FOREGROUND) or each == wanted]
     return [*kept, wanted] if wanted is not None and wanted not in kept else kept
 
 
