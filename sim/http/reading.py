@@ -8,6 +8,7 @@ from typing import Any
 
 from sim.http import meta, schema
 from sim.http.decode import Malformed, from_json, from_yaml, kind_of, repeated_fields
+from sim.http.protobuf import MEDIA_TYPE, Unreadable, from_protobuf
 from sim.http.request import Request
 from sim.http.served import Served
 from sim.http.status import Cause, Json, Name, Refusal, bad_request, invalid, unsupported_media
@@ -38,6 +39,8 @@ def body_document(request: Request, served: Served) -> Json:
 
 def _decoded(request: Request, prefix: str) -> Json:
     media = request.media_type
+    if media == MEDIA_TYPE:
+        return _from_protobuf(request.body)
     if media not in ("", "application/json", "application/yaml"):
         raise unsupported_media(ACCEPTED)
     where = f" ({_summary(request.body)})"
@@ -58,6 +61,13 @@ def _decoded(request: Request, prefix: str) -> Json:
     return data
 
 
+def _from_protobuf(body: bytes) -> Json:
+    try:
+        return from_protobuf(body)
+    except Unreadable:
+        raise unsupported_media(ACCEPTED) from None
+
+
 def _summary(data: bytes) -> str:
     """The beginning of a body, in hex unless it looks like JSON."""
     if not data:
@@ -65,6 +75,11 @@ def _summary(data: bytes) -> str:
     beginning = data[:_SUMMARY]
     told = beginning.decode(errors="replace") if data[:1] == b"{" else beginning.hex()
     return told + (" ..." if len(data) > _SUMMARY else "")
+
+
+def any_document(request: Request) -> Json:
+    """The object in the body, of whatever kind, as it was sent. Raises Refusal."""
+    return _decoded(request, "")
 
 
 def cleaned(served: Served, data: Mapping[str, Any], unrecognized: str = "") -> tuple[Json, list[str]]:
