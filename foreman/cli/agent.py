@@ -87,13 +87,13 @@ def agent(
     options = _options(heartbeat_interval, task_poll_interval, task_namespace, grace, take_over)
     sleep = flags.seconds("--stub-sleep", stub_sleep)
     labels = flags.labels("--node-labels", node_labels)
-    flags.set_up_logs(log_format, log_level)
     ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
+    flags.set_up_logs(log_format, log_level)
 
     from foreman.kube.programs import NodeSettings, attend
 
     node = NodeSettings(spec, declared, labels, sleep)
-    flags.live(lambda runtime, stop: attend(runtime, stop, ground, node, options))
+    flags.live(lambda life: attend(life, ground, node, options))
 
 
 def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> FleetNodeSpec:

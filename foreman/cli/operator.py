@@ -44,9 +44,9 @@ def operator(
         namespace=flags.name("--leader-elect-namespace", leader_elect_namespace),
         audit_retention=flags.seconds("--audit-retention", audit_retention),
     )
-    flags.set_up_logs(log_format, log_level)
     ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
+    flags.set_up_logs(log_format, log_level)
 
     from foreman.kube.programs import operate
 
-    flags.live(lambda runtime, stop: operate(runtime, stop, ground, options))
+    flags.live(lambda life: operate(life, ground, options))

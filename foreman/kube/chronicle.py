@@ -62,5 +62,9 @@ async def registered(agent: Agent, name: str) -> None:
     log.info("registered as FleetNode %s", name, extra={"slots": agent.watcher.slots})
 
 
+def standing_by(name: str, other: str) -> None:
+    log.warning("standing by: %s is spoken for by %s; --take-over would take it", name, other)
+
+
 def discarded(run: Run) -> None:
     log.warning("result discarded: the attempt is no longer ours", extra={"object": run.key, "attempt": run.attempt})

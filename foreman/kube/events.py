@@ -21,12 +21,13 @@ from foreman.api import (
 )
 from foreman.api.meta import Condition, Resource
 from foreman.cluster import Cluster, ClusterError, Forbidden, NotFound
-from foreman.runtime import Runtime
+from foreman.runtime import Runtime, Signal
 
 QUEUE = 1024
 BURST = 50
 PER_SECOND = 10.0
 SAME_SECONDS = 600
+FLUSH_SECONDS = 1.0
 REMEMBERED = 4096
 MESSAGE_CHARACTERS = 1024
 CLUSTER_SCOPED_NAMESPACE = "default"
@@ -89,6 +90,7 @@ class Recorder:
         self._queue: deque[tuple[Resource, News, int]] = deque()
         self._told: OrderedDict[tuple[str, ...], KubeEvent] = OrderedDict()
         self._writing = False
+        self._written_out: Signal | None = None
         self._tokens = float(BURST)
         self._counted_at = runtime.now()
         self._number = 0
@@ -103,6 +105,12 @@ class Recorder:
             self._writing = True
             self.runtime.spawn(self._write_all(), "events")
 
+    async def flush(self) -> None:
+        """On the way out: let what is told be written, for at most a second."""
+        if self._writing:
+            self._written_out = self.runtime.event()
+            await self._written_out.wait(timeout=FLUSH_SECONDS)
+
     async def _write_all(self) -> None:
         while self._queue:
             await self._pace()
@@ -114,6 +122,8 @@ class Recorder:
                 if isinstance(error, Forbidden) or NO_SUCH_API in str(error):
                     self._give_up(error)
         self._writing = False
+        if self._written_out is not None:
+            self._written_out.set()
 
     def _give_up(self, error: ClusterError) -> None:
         self.off = True

@@ -46,6 +46,12 @@ def agent_instance(node: str) -> str:
     return instance_of(machine if _alone(node) else f"{machine}.{life}", life)
 
 
+def architecture() -> str:
+    """As Go and Kubernetes name it: 'amd64', 'arm64'."""
+    said = platform.machine().lower()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(said, said)
+
+
 def _fingerprint() -> str:
     """A hash of what the system says it is; '' when it does not say. The id itself is not to be shown around."""
     for source in ("/etc/machine-id", "ioreg -rd1 -c IOPlatformExpertDevice"):

@@ -13,23 +13,35 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
 
 from foreman.kube.runtime import AsyncioRuntime
 from foreman.runtime import ProcessExit, Signal
 
-Program = Callable[[AsyncioRuntime, Signal], Coroutine[Any, Any, None]]
 log = logging.getLogger("foreman.process")
 
-OK, FAILED, MISUSED = 0, 1, 2
+OK, FAILED = 0, 1
+
+
+class Life(NamedTuple):
+    """What a program is given: `stop` is set by the first SIGTERM or SIGINT; what is put on `closing` is closed once every
+    coroutine of the program has ended, for until then any of them may use it."""
+
+    runtime: AsyncioRuntime
+    stop: Signal
+    closing: AsyncExitStack
+
+
+Program = Callable[[Life], Coroutine[Any, Any, None]]
 
 
 class Unusable(Exception):
-    """What the user gave cannot be used; the message is one line that says how to mend it. Ends with MISUSED."""
+    """What the user gave cannot be used; the message is one line that says how to mend it. Exit code 2."""
 
 
 def run(program: Program) -> int:
-    """Run `program(runtime, stop)` to its end; the exit code. `stop` is set by the first SIGTERM or SIGINT.
+    """Run the program to its end; the exit code.
 
     A ProcessExit is the program's own decision and costs one line in the log; any other exception is a bug and comes with its
     traceback. Raises Unusable, for the command line to say.
@@ -42,7 +54,8 @@ async def _live(program: Program) -> int:
     stop = runtime.event()
     _obey(stop)
     try:
-        await runtime.run(program(runtime, stop))
+        async with AsyncExitStack() as closing:
+            await runtime.run(program(Life(runtime, stop, closing)))
     except Unusable:
         raise
     except ProcessExit as end:

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import platform
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import foreman
@@ -19,7 +19,7 @@ from foreman.api import FleetNodeSpec
 from foreman.cache import Cache
 from foreman.executors import StubExecutor
 from foreman.kube import machine
-from foreman.kube.chronicle import Complaints, chronicle, discarded, registered, watch_over
+from foreman.kube.chronicle import Complaints, chronicle, discarded, registered, standing_by, watch_over
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
 from foreman.kube.credentials import NoCluster
@@ -35,9 +35,8 @@ from foreman.kube.metrics import (
     time_reconciles,
 )
 from foreman.kube.preflight import Need, preflight
-from foreman.kube.process import Unusable
+from foreman.kube.process import Life, Unusable
 from foreman.kube.readiness import agent_checks, checked, operator_checks
-from foreman.kube.runtime import AsyncioRuntime
 from foreman.kube.tallies import Claims, Outcomes, Phases, ScheduleToClaim
 from foreman.kube.witness import Witness
 from foreman.operator import Operator, OperatorOptions
@@ -95,100 +94,96 @@ class Stage(NamedTuple):
     """What both programs are given: a cluster that tells what was done to it, and where to count and record it."""
 
     cluster: Witness
+    recorder: Recorder
     metrics: Metrics
     checks: list[Callable[[], Iterator[Check]]]
 
 
-@asynccontextmanager
-async def staged(
-    runtime: AsyncioRuntime, stop: Signal, ground: Ground, component: str, identity: str, needs: Sequence[Need]
-) -> AsyncIterator[Stage | None]:
-    """Connected, listening, and admitted by the cluster; None when told to end before that.
-
-    Raises Unusable and ProcessExit."""
+async def staged(life: Life, ground: Ground, component: str, identity: str, needs: Sequence[Need]) -> Stage | None:
+    """Connected, listening, and admitted by the cluster; None when told to end before that. Raises Unusable, ProcessExit."""
     try:
         connection = await Connection.open(ground.kubeconfig, ground.context)
     except NoCluster as error:
         raise Unusable(str(error)) from error
+    life.closing.push_async_callback(connection.close)
+    about = {"version": foreman.__version__, "identity": identity, "server": connection.server}
+    log.info("starting foreman %s", component, extra=about)
     metrics = Metrics(component)
     checks: list[Callable[[], Iterator[Check]]] = []
     endpoints = Endpoints(ground.health, ground.metrics, lambda: checked(checks), metrics.registry)
-    about = {"version": foreman.__version__, "identity": identity, "server": connection.server}
-    log.info("starting foreman %s", component, extra=about)
-    try:
-        async with endpoints:
-            if not await unless_stopped(preflight(connection, runtime, needs), stop):
-                yield None
-                return
-            kube = KubeCluster(connection, metrics.request)
-            cluster = Witness(kube)
-            cluster.on_shown.append(metrics.shown)
-            cluster.on_refused.append(Complaints().refused)
-            recorder = Recorder(kube, runtime, f"foreman-{component}", identity, socket.gethostname())
-            cluster.on_written.append(lambda old, new: chronicle(recorder, old, new))
-            metrics.read(lambda: recorder_metrics(recorder))
-            yield Stage(cluster, metrics, checks)
-    finally:
-        await connection.close()
+    await life.closing.enter_async_context(endpoints)
+    if not await unless_stopped(preflight(connection, life.runtime, needs), life.stop):
+        return None
+    kube = KubeCluster(connection, metrics.request)
+    recorder = Recorder(kube, life.runtime, f"foreman-{component}", identity, socket.gethostname())
+    metrics.read(lambda: recorder_metrics(recorder))
+    cluster = Witness(kube)
+    cluster.on_shown.append(metrics.shown)
+    cluster.on_refused.append(Complaints().refused)
+    cluster.on_written.append(lambda old, new: chronicle(recorder, old, new))
+    return Stage(cluster, recorder, metrics, checks)
 
 
-async def operate(runtime: AsyncioRuntime, stop: Signal, ground: Ground, options: OperatorOptions) -> None:
+async def operate(life: Life, ground: Ground, options: OperatorOptions) -> None:
     """An operator, until it is told to end."""
     options = replace(options, identity=machine.operator_identity())
-    async with staged(runtime, stop, ground, "operator", options.identity, operator_needs(options)) as stage:
-        if stage is None:
-            return
-        cluster, metrics, checks = stage
-        operator = Operator(cluster, runtime, options, machine.draw)
-        caches: tuple[Cache[Any], ...] = (operator.tasks, operator.nodes, operator.agents)
-        controllers = operator.task_controller.controller, operator.node_controller.controller
-        if operator.auditor is not None:
-            operator.auditor.on_outcome = Outcomes(metrics).ended
-        time_reconciles(metrics, runtime, *controllers)
-        cluster.on_written.append(ScheduleToClaim(metrics, runtime, operator.tasks).written)
-        phases = Phases(operator.tasks, operator.nodes)
-        for collect in (
-            lambda: cache_metrics(*caches),
-            lambda: controller_metrics(*controllers),
-            phases.collect,
-            lambda: operator_metrics(operator),
-        ):
-            metrics.read(collect)
-        for cache in caches:
-            watch_over(runtime, cache)
-        operator.on_lead = lambda: log.info("leading", extra={"identity": options.identity})
-        checks.append(lambda: operator_checks(operator, caches))
-        await operator.run(stop)
+    stage = await staged(life, ground, "operator", options.identity, operator_needs(options))
+    if stage is None:
+        return
+    operator = Operator(stage.cluster, life.runtime, options, machine.draw)
+    _measure_operator(operator, stage)
+    caches: tuple[Cache[Any], ...] = (operator.tasks, operator.nodes, operator.agents)
+    for cache in caches:
+        watch_over(life.runtime, cache)
+    operator.on_lead = lambda: log.info("leading", extra={"identity": options.identity})
+    stage.checks.append(lambda: operator_checks(operator, caches))
+    await operator.run(life.stop)
+    await stage.recorder.flush()
 
 
-async def attend(
-    runtime: AsyncioRuntime, stop: Signal, ground: Ground, node: NodeSettings, options: AgentOptions
-) -> None:
+def _measure_operator(operator: Operator, stage: Stage) -> None:
+    metrics = stage.metrics
+    controllers = operator.task_controller.controller, operator.node_controller.controller
+    if operator.auditor is not None:
+        operator.auditor.on_outcome = Outcomes(metrics).ended
+    time_reconciles(metrics, operator.runtime, *controllers)
+    stage.cluster.on_written.append(ScheduleToClaim(metrics, operator.runtime, operator.tasks).written)
+    metrics.read(Phases(operator.tasks, operator.nodes).collect)
+    metrics.read(lambda: cache_metrics(operator.tasks, operator.nodes, operator.agents))
+    metrics.read(lambda: controller_metrics(*controllers))
+    metrics.read(lambda: operator_metrics(operator))
+
+
+async def attend(life: Life, ground: Ground, node: NodeSettings, options: AgentOptions) -> None:
     """A node's agent, until it is told to end."""
     name = node.spec.node_name
     instance = machine.agent_instance(name)
-    async with staged(runtime, stop, ground, "agent", instance, agent_needs(options.namespace)) as stage:
-        if stage is None:
-            return
-        cluster, metrics, checks = stage
-        identity = Identity(
-            name, instance, node.spec, node.labels, foreman.__version__, platform.system().lower(), _architecture()
-        )
-        executor = StubExecutor(runtime, node.stub_sleep)
-        agent = Agent(cluster, runtime, identity, executor, lambda: _capability(node.declared), options)
-        claims = Claims(metrics)
-        cluster.on_written.append(claims.written)
-        cluster.on_refused.append(claims.refused)
-        metrics.read(lambda: agent_metrics(agent))
-        metrics.read(lambda: cache_metrics(agent.watcher.tasks))
-        watch_over(runtime, agent.watcher.tasks)
-        agent.registrar.on_standby = lambda other: log.warning(
-            "standing by: %s is spoken for by %s; --take-over would take it", name, other
-        )
-        agent.watcher.on_discarded = discarded
-        runtime.spawn(registered(agent, name), "registered")
-        checks.append(lambda: agent_checks(agent, runtime))
-        await agent.run(stop)
+    stage = await staged(life, ground, "agent", instance, agent_needs(options.namespace))
+    if stage is None:
+        return
+    system = platform.system()
+    identity = Identity(
+        name, instance, node.spec, node.labels, foreman.__version__, system.lower(), machine.architecture()
+    )
+    executor = StubExecutor(life.runtime, node.stub_sleep)
+    capability = partial(probe, system, node.declared, machine.read)
+    agent = Agent(stage.cluster, life.runtime, identity, executor, capability, options)
+    _measure_agent(agent, stage)
+    watch_over(life.runtime, agent.watcher.tasks)
+    agent.registrar.on_standby = partial(standing_by, name)
+    agent.watcher.on_discarded = discarded
+    life.runtime.spawn(registered(agent, name), "registered")
+    stage.checks.append(lambda: agent_checks(agent, life.runtime))
+    await agent.run(life.stop)
+    await stage.recorder.flush()
+
+
+def _measure_agent(agent: Agent, stage: Stage) -> None:
+    claims = Claims(stage.metrics)
+    stage.cluster.on_written.append(claims.written)
+    stage.cluster.on_refused.append(claims.refused)
+    stage.metrics.read(lambda: agent_metrics(agent))
+    stage.metrics.read(lambda: cache_metrics(agent.watcher.tasks))
 
 
 async def unless_stopped(work: Coroutine[Any, Any, None], stop: Signal) -> bool:
@@ -202,16 +197,3 @@ async def unless_stopped(work: Coroutine[Any, Any, None], stop: Signal) -> bool:
         return False
     doing.result()
     return True
-
-
-# this machine
-
-
-def _capability(declared: Declared) -> Any:
-    return probe(platform.system(), declared, machine.read)
-
-
-def _architecture() -> str:
-    """As Go and Kubernetes name it."""
-    said = platform.machine().lower()
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(said, said)

@@ -15,9 +15,11 @@ import os
 import time
 import urllib.request
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from kubeconfigs import kubeconfig
 from lab import Lab
 
 from foreman.api import Lease, ObjectMeta
@@ -26,7 +28,6 @@ from foreman.kube.connection import Connection
 from sim.apiserver import ApiServer
 from sim.garbage import GarbageCollector
 from sim.http.clock import LoopClock
-from sim.http.kubeconfig import write_kubeconfig
 from sim.http.serve import Server
 
 WATCH_SECONDS = 1
@@ -60,21 +61,19 @@ class SimArm:
         self._lab.server.compact()
 
 
-class RealArm:
-    """KubeCluster over a real API server, as it runs in production: with its watch cache."""
+class KubeArm:
+    """KubeCluster over HTTP to the server whose kubeconfig `_start` gives."""
 
     collects = False
     compacts = False
-    fixture = "real_server"
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.server = request.getfixturevalue(self.fixture)
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         self.namespace = f"contract-{worker}-{os.getpid()}-{next(_numbers)}"
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
-        self._connection = self.run(Connection.open(self.server.kubeconfig))
+        self._connection = self.run(Connection.open(self._start()))
         self.cluster = KubeCluster(self._connection, watch_seconds=WATCH_SECONDS)
         for namespace in (self.namespace, f"{self.namespace}-b"):
             self.run(self._create_namespace(namespace))
@@ -82,7 +81,17 @@ class RealArm:
 
     def __exit__(self, *exc: object) -> None:
         self.run(self._connection.close())
+        self._stop()
         self._runner.close()
+
+    def _start(self) -> str:
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        return None
+
+    def compact(self) -> None:
+        raise NotImplementedError
 
     def run(self, coro: Coroutine[Any, Any, Any]) -> Any:
         async def outcome() -> Any:
@@ -99,8 +108,45 @@ class RealArm:
         reply = await self._connection.request("POST", "/api/v1/namespaces", body=body)
         assert reply.status in (201, 404, 409), reply
 
+
+class HttpArm(KubeArm):
+    """Over the simulator's API server."""
+
+    collects = True
+    compacts = True
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self._folder: Path = request.getfixturevalue("tmp_path")
+        self._store = ApiServer(lambda: int(time.time()))
+        self._server = Server(self._store)
+
+    def _start(self) -> str:
+        async def start() -> None:
+            GarbageCollector(LoopClock(), self._store)  # type: ignore[arg-type]
+            await self._server.start()
+
+        self.run(start())
+        return kubeconfig(self._folder, self._server.url)
+
+    def _stop(self) -> None:
+        self.run(self._server.stop())
+
     def compact(self) -> None:
-        raise NotImplementedError
+        self._store.compact()
+
+
+class RealArm(KubeArm):
+    """Over a real API server, as it runs in production: with its watch cache."""
+
+    fixture = "real_server"
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.server = request.getfixturevalue(self.fixture)
+
+    def _start(self) -> str:
+        return str(self.server.kubeconfig)
 
 
 class UncachedArm(RealArm):
@@ -115,40 +161,6 @@ class UncachedArm(RealArm):
         revision = self.run(self.cluster.create(mark)).version
         body = json.dumps({"revision": revision, "physical": True}).encode()
         urllib.request.urlopen(f"{self.server.etcd}/v3/kv/compaction", data=body, timeout=10).read()
-
-
-class HttpArm(RealArm):
-    """The same over the simulator's API server, served in this process."""
-
-    collects = True
-    compacts = True
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.namespace = "contract"
-        self._folder = request.getfixturevalue("tmp_path")
-        self._runner = asyncio.Runner()
-
-    def __enter__(self) -> Self:
-        self.run(self._serve())
-        self._connection = self.run(Connection.open(str(write_kubeconfig(self._folder / "config", self.server.url))))
-        self.cluster = KubeCluster(self._connection, watch_seconds=WATCH_SECONDS)
-        return self
-
-    async def _serve(self) -> None:
-        self.store = ApiServer(lambda: int(time.time()))
-        self.clock = LoopClock()
-        GarbageCollector(self.clock, self.store)
-        self.server = Server(self.store)
-        await self.server.start()
-
-    def __exit__(self, *exc: object) -> None:
-        self.run(self._connection.close())
-        self.run(self.server.stop())
-        self.clock.stop()
-        self._runner.close()
-
-    def compact(self) -> None:
-        self.store.compact()
 
 
 ARMS = (SimArm, HttpArm, RealArm, UncachedArm)

@@ -10,7 +10,7 @@ from support import new_node, new_task, until, world
 
 from foreman.api import KubeEvent, with_condition
 from foreman.cluster import Forbidden, NotFound
-from foreman.kube.events import BURST, PER_SECOND, QUEUE, SAME_SECONDS, News, Recorder, news
+from foreman.kube.events import BURST, FLUSH_SECONDS, PER_SECOND, QUEUE, SAME_SECONDS, News, Recorder, news
 from foreman.kube.witness import Witness
 from sim.host import EPOCH
 from sim.mutations import Product
@@ -129,6 +129,31 @@ def test_without_the_permission_or_the_api_it_falls_silent_with_one_line(caplog,
     assert desk.recorder.off is off
     assert desk.recorder.dropped == 5
     assert len(caplog.records) == off
+
+
+def test_what_is_told_just_before_the_end_is_still_written():
+    desk = Desk()
+
+    async def end() -> float:
+        for number in range(5):
+            desk.recorder.tell(desk.task, WHAT._replace(message=str(number)))
+        await desk.recorder.flush()
+        return desk.lab.now()
+
+    assert desk.lab.run(end(), desk.process) < FLUSH_SECONDS
+    assert desk.recorder.written == 5
+
+
+def test_the_end_does_not_wait_for_long():
+    desk = Desk()
+    desk.lab.endpoint.intercept = lambda request: "drop"
+
+    async def end() -> float:
+        desk.recorder.tell(desk.task, WHAT)
+        await desk.recorder.flush()
+        return desk.lab.now()
+
+    assert desk.lab.run(end(), desk.process) == FLUSH_SECONDS
 
 
 # what is news

@@ -19,9 +19,9 @@ async def {body}
 
 sys.exit(process.run(program))
 """
-UNTIL_TOLD = """program(runtime, stop):
+UNTIL_TOLD = """program(life):
     print("ready", flush=True)
-    await stop.wait()
+    await life.stop.wait()
     print("draining", flush=True)
     {then}
 """
@@ -45,7 +45,7 @@ def heard(process: subprocess.Popen[str], word: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_once_it_drains_and_ends_with_0(number):
-    process = start(UNTIL_TOLD.format(then="await runtime.sleep(0.01)"))
+    process = start(UNTIL_TOLD.format(then="await life.runtime.sleep(0.01)"))
     heard(process, "ready")
     process.send_signal(number)
     heard(process, "draining")
@@ -62,7 +62,7 @@ def test_told_once_it_drains_and_ends_with_0(number):
     [(signal.SIGTERM, signal.SIGTERM, 143), (signal.SIGINT, signal.SIGINT, 130), (signal.SIGTERM, signal.SIGINT, 130)],
 )
 def test_told_twice_it_ends_at_once(first, second, code):
-    process = start(UNTIL_TOLD.format(then="await runtime.event().wait()"))
+    process = start(UNTIL_TOLD.format(then="await life.runtime.event().wait()"))
     heard(process, "ready")
     process.send_signal(first)
     heard(process, "draining")
@@ -80,17 +80,17 @@ def test_told_twice_it_ends_even_when_its_loop_hangs():
 
 
 def test_its_own_decision_costs_one_line_and_1():
-    code, log = ended(start("program(runtime, stop):\n    raise ProcessExit('the watch\\nhas stalled')\n"))
+    code, log = ended(start("program(life):\n    raise ProcessExit('the watch\\nhas stalled')\n"))
     assert code == 1
     assert [line[9:] for line in log] == ["ERROR   ending: the watch has stalled  exit=1"]
 
 
 def test_what_any_of_its_coroutines_raises_ends_it():
-    body = """program(runtime, stop):
+    body = """program(life):
     async def fails():
         raise ProcessExit("superseded")
-    runtime.spawn(fails(), "part")
-    await stop.wait()
+    life.runtime.spawn(fails(), "part")
+    await life.stop.wait()
 """
     code, log = ended(start(body))
     assert (code, len(log)) == (1, 1)
@@ -98,7 +98,7 @@ def test_what_any_of_its_coroutines_raises_ends_it():
 
 
 def test_a_bug_comes_with_its_traceback_and_1():
-    code, log = ended(start("program(runtime, stop):\n    raise KeyError('oops')\n"))
+    code, log = ended(start("program(life):\n    raise KeyError('oops')\n"))
     assert code == 1
     assert "ending because of a bug in foreman" in log[0]
     assert log[1] == "Traceback (most recent call last):"
@@ -106,7 +106,28 @@ def test_a_bug_comes_with_its_traceback_and_1():
 
 
 def test_what_the_user_gave_wrong_is_for_the_command_line_to_say():
-    body = "program(runtime, stop):\n    raise process.Unusable('no such context')\n"
+    body = "program(life):\n    raise process.Unusable('no such context')\n"
     code, log = ended(start(body))
     assert code == 1
     assert log[-1] == "foreman.kube.process.Unusable: no such context"
+
+
+def test_what_is_to_be_closed_is_closed_when_nobody_uses_it_any_more():
+    body = """program(life):
+    used = life.runtime.event()
+    life.closing.callback(lambda: print("closed", flush=True))
+
+    async def uses():
+        try:
+            used.set()
+            await life.runtime.event().wait()
+        finally:
+            print("let go", flush=True)
+
+    life.runtime.spawn(uses(), "user")
+    await used.wait()
+"""
+    process = start(body)
+    heard(process, "let go")
+    heard(process, "closed")
+    assert ended(process)[0] == 0

@@ -1,23 +1,29 @@
-"""`foreman operator` and `foreman agent` as processes on a real API server: work, end, die, come back."""
+"""`foreman operator` and `foreman agent` as processes on an API server, simulated and real: work, end, die, come back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import signal
+import time
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from kube_door import NO_ENDPOINTS, Command, Ended, message
 from kube_live import unique
-from real_server import RealServer, free_port
+from kubeconfigs import kubeconfig
+from real_server import free_port
 from support import new_task
 
 from foreman.api import AgenticTask, FleetNode
 from foreman.cluster import NotFound
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
+from sim.apiserver import ApiServer
+from sim.http.serve import Server
 
 PATIENCE_SECONDS = 60.0
 
@@ -82,21 +88,44 @@ class Fleet:
         await self.until(reached)
 
 
-def fleet(server: RealServer, story: Callable[[Fleet], Coroutine[Any, Any, None]]) -> None:
+Story = Callable[[Fleet], Coroutine[Any, Any, None]]
+Play = Callable[[Story], None]
+
+
+async def told(kubeconfig: str, story: Story) -> None:
     """Run the story; whatever it started is gone afterwards."""
+    connection = await Connection.open(kubeconfig)
+    made = Fleet(kubeconfig, KubeCluster(connection))
+    try:
+        await story(made)
+    finally:
+        for command in made.commands:
+            command.kill()
+            await command.process.wait()
+        await connection.close()
 
-    async def told() -> None:
-        connection = await Connection.open(server.kubeconfig)
-        made = Fleet(server.kubeconfig, KubeCluster(connection))
+
+def played_on_http(folder: Path) -> Play:
+    """On the simulator's API server over HTTP, one of its own for each story."""
+
+    async def main(story: Story) -> None:
+        server = Server(ApiServer(lambda: int(time.time())))
+        await server.start()
         try:
-            await story(made)
+            await told(kubeconfig(folder, server.url), story)
         finally:
-            for command in made.commands:
-                command.kill()
-                await command.process.wait()
-            await connection.close()
+            await server.stop()
 
-    asyncio.run(told())
+    return lambda story: asyncio.run(main(story))
+
+
+@pytest.fixture(params=["http", "real"])
+def play(request: pytest.FixtureRequest, tmp_path: Path) -> Play:
+    """`play(story)` on each kind of server there is."""
+    if request.param == "http":
+        return played_on_http(tmp_path)
+    path = request.getfixturevalue("real_server").kubeconfig
+    return lambda story: asyncio.run(told(path, story))
 
 
 async def told_to_end(command: Command, number: int = signal.SIGTERM) -> Ended:
@@ -108,7 +137,7 @@ def label(made: Fleet) -> tuple[str, str]:
     return "--node-labels", f"fleet={made.namespace}"
 
 
-def test_a_task_runs_and_both_end_with_0_when_told(real_server):
+def test_a_task_runs_and_both_end_with_0_when_told(play):
     async def story(made: Fleet) -> None:
         operator, agent = await made.operator(), await made.agent(*label(made))
         await made.put("t")
@@ -125,10 +154,10 @@ def test_a_task_runs_and_both_end_with_0_when_told(real_server):
         lease = await made.cluster.get("Lease", "foreman-operator.llmkube.dev", made.namespace)
         assert lease.spec.holder_identity == ""  # type: ignore[attr-defined]
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_what_happened_is_in_the_log_as_json(real_server):
+def test_what_happened_is_in_the_log_as_json(play):
     async def story(made: Fleet) -> None:
         await made.operator()
         agent = await made.agent(*label(made), "--log-format", "json")
@@ -141,10 +170,10 @@ def test_what_happened_is_in_the_log_as_json(real_server):
         assert [line["reason"] for line in about] == ["Claimed", "ExecutorSucceeded"]
         assert all((line["attempt"], line["node"]) == (1, made.node) for line in about)
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_a_running_task_is_finished_within_the_grace(real_server):
+def test_a_running_task_is_finished_within_the_grace(play):
     async def story(made: Fleet) -> None:
         await made.operator()
         agent = await made.agent(*label(made), "--stub-sleep", "1s")
@@ -153,10 +182,10 @@ def test_a_running_task_is_finished_within_the_grace(real_server):
         assert (await told_to_end(agent)).code == 0
         assert (await made.task("t")).status.phase == "Succeeded"
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_a_task_that_takes_longer_than_the_grace_is_handed_back_and_done_by_the_next(real_server):
+def test_a_task_that_takes_longer_than_the_grace_is_handed_back_and_done_by_the_next(play):
     async def story(made: Fleet) -> None:
         await made.operator()
         agent = await made.agent(*label(made), "--stub-sleep", "1h", "--grace", "100ms")
@@ -168,10 +197,10 @@ def test_a_task_that_takes_longer_than_the_grace_is_handed_back_and_done_by_the_
         await made.phase("t", "Succeeded")
         assert (await made.task("t")).status.attempt == 2
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_a_killed_agent_recovers_its_task_when_it_is_back(real_server):
+def test_a_killed_agent_recovers_its_task_when_it_is_back(play):
     async def story(made: Fleet) -> None:
         await made.operator()
         agent = await made.agent(*label(made), "--stub-sleep", "1h")
@@ -183,10 +212,10 @@ def test_a_killed_agent_recovers_its_task_when_it_is_back(real_server):
         await made.phase("t", "Succeeded")
         assert (await made.task("t")).status.attempt == 2
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_a_second_agent_of_a_name_stands_by_and_takes_over_when_the_first_leaves(real_server):
+def test_a_second_agent_of_a_name_stands_by_and_takes_over_when_the_first_leaves(tmp_path):
     async def story(made: Fleet) -> None:
         first = await made.agent()
         second = await made.agent(until="standing by")
@@ -194,10 +223,10 @@ def test_a_second_agent_of_a_name_stands_by_and_takes_over_when_the_first_leaves
         assert (await told_to_end(first)).code == 0
         await second.line("registered")
 
-    fleet(real_server, story)
+    played_on_http(tmp_path)(story)
 
 
-def test_an_agent_that_is_to_take_over_does_and_the_first_ends_with_1(real_server):
+def test_an_agent_that_is_to_take_over_does_and_the_first_ends_with_1(play):
     async def story(made: Fleet) -> None:
         first = await made.agent("--heartbeat-interval", "200ms")
         second = await made.agent("--take-over")
@@ -207,10 +236,10 @@ def test_an_agent_that_is_to_take_over_does_and_the_first_ends_with_1(real_serve
         assert not [line for line in ended.err if "Traceback" in line]
         assert (await told_to_end(second)).code == 0
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_an_operator_that_lost_the_lease_ends_with_1_and_the_next_takes_it(real_server):
+def test_an_operator_that_lost_the_lease_ends_with_1_and_the_next_takes_it(play):
     async def story(made: Fleet) -> None:
         operator = await made.operator()
         await operator.line("leading")
@@ -221,10 +250,10 @@ def test_an_operator_that_lost_the_lease_ends_with_1_and_the_next_takes_it(real_
         assert "ending: usurper has taken the lease from" in ended.last
         assert not [line for line in ended.err if "Traceback" in line]
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_readiness_and_metrics_of_both(real_server):
+def test_readiness_and_metrics_of_both(play):
     async def story(made: Fleet) -> None:
         ports = [free_port() for _ in range(2)]
         where = [
@@ -251,10 +280,10 @@ def test_readiness_and_metrics_of_both(real_server):
             assert 'foreman_agent_reports_total{outcome="landed"} 1.0' in text
             assert "foreman_leader{" in (await get(ports[0], "metrics"))[1]
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_a_standby_agent_is_alive_and_not_ready(real_server):
+def test_a_standby_agent_is_alive_and_not_ready(play):
     async def story(made: Fleet) -> None:
         port = free_port()
         await made.agent()
@@ -267,10 +296,10 @@ def test_a_standby_agent_is_alive_and_not_ready(real_server):
                 assert answer.status == 503
                 assert "- registered: standing by for" in await answer.text()
 
-    fleet(real_server, story)
+    play(story)
 
 
-def test_two_agents_that_would_listen_on_one_port(real_server):
+def test_two_agents_that_would_listen_on_one_port(play):
     async def story(made: Fleet) -> None:
         port = free_port()
         words = ("--health-probe-bind-address", f"127.0.0.1:{port}", "--metrics-bind-address", "0")
@@ -281,4 +310,75 @@ def test_two_agents_that_would_listen_on_one_port(real_server):
         assert f"cannot listen on 127.0.0.1:{port}: address already in use" in ended.last
         assert len(ended.err) == 2
 
-    fleet(real_server, story)
+    play(story)
+
+
+def test_people_are_told_by_events_and_by_the_record(tmp_path):
+    """What the operator and the agent each did is on the task for `kubectl describe`, and outlives it in a ConfigMap."""
+
+    async def story(made: Fleet) -> None:
+        port = free_port()
+        await made.operator("--health-probe-bind-address", "0", "--metrics-bind-address", f"127.0.0.1:{port}")
+        await made.agent(*label(made))
+        await made.put("t")
+        await made.put("after", dependsOn=["nothing-there"], timeoutSeconds=1)
+
+        async def events() -> list[tuple[str, str, str]]:
+            listing = await made.cluster.list("Event", namespace=made.namespace)
+            found = [(e.source.component, e.reason, e.type) for e in listing.items if e.involved_object.name == "t"]  # type: ignore[attr-defined]
+            return sorted(found)
+
+        async def all_there() -> bool:
+            return len(await events()) == 3
+
+        await made.until(all_there)
+        assert await events() == [
+            ("foreman-agent", "Claimed", "Normal"),
+            ("foreman-agent", "ExecutorSucceeded", "Normal"),
+            ("foreman-operator", "FleetNodeAssigned", "Normal"),
+        ]
+        async with aiohttp.ClientSession() as session:
+
+            async def counted() -> bool:
+                async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                    said = 'foreman_task_completed_total{agent="",kind="freeform",outcome="",verdict="GO"} 1.0'
+                    return said in await answer.text()
+
+            await made.until(counted)
+        record = await made.cluster.get("ConfigMap", "foreman-audit-t", made.namespace)
+        assert "audit.json" in record.data  # type: ignore[attr-defined]
+
+    played_on_http(tmp_path)(story)
+
+
+def test_an_api_server_that_goes_and_comes_back_is_told_of_once(tmp_path):
+    """A running task outlives the outage, and its result lands."""
+
+    async def story() -> None:
+        store = ApiServer(lambda: int(time.time()))
+        server = Server(store)
+        await server.start()
+        port = server.port
+
+        async def outage(made: Fleet) -> None:
+            operator, agent = await made.operator(), await made.agent(*label(made), "--stub-sleep", "3s")
+            await made.put("t")
+            await made.phase("t", "Running")
+            await server.stop()
+            await agent.line("does not answer")
+            await operator.line("does not answer")
+            await again.start(port)
+            await made.phase("t", "Succeeded")
+            assert (await made.task("t")).status.attempt == 1
+            ended = await told_to_end(agent)
+            assert ended.code == 0
+            assert len([line for line in ended.err if "does not answer" in line]) == 1
+            assert len([line for line in ended.err if "answers again" in line]) == 1
+
+        again = Server(store)
+        try:
+            await told(kubeconfig(tmp_path, server.url), outage)
+        finally:
+            await again.stop()
+
+    asyncio.run(story())
