@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,8 @@ from foreman.cli.served import Screen, first_steps, opened, tally, written
 
 if TYPE_CHECKING:
     from foreman.agent.agent import AgentOptions
+    from foreman.kube.process import Life, Program
     from foreman.kube.programs import Ground, NodeSettings
-    from foreman.kube.runtime import AsyncioRuntime
     from foreman.operator import OperatorOptions
     from foreman.runtime import Signal
     from sim.http.home import Home
@@ -34,6 +35,7 @@ Port = Annotated[
     int, typer.Option(metavar="N", help="Where the API server listens; 0 takes a free port.", min=0, max=65535)
 ]
 Agents = Annotated[int, typer.Option(metavar="N", help="How many agents, each a node of its own.", min=0, max=500)]
+ApiOnly = Annotated[bool, typer.Option("--api-only", help="The API server alone: no operator, no agents.")]
 Slots = Annotated[int, typer.Option(metavar="N", help="How many tasks each node runs at once.", min=1, max=1000)]
 Data = Annotated[
     Path | None,
@@ -48,6 +50,7 @@ def dev(
     port: Port = PORT,
     agents: Agents = 3,
     slots: Slots = 1,
+    api_only: ApiOnly = False,
     data: Data = None,
     kubeconfig: Config = Path(".foreman/dev.kubeconfig"),
     stub_sleep: StubSleep = "10s",
@@ -63,13 +66,13 @@ def dev(
     from foreman.decide.policies import POLICIES
     from foreman.operator import OperatorOptions
 
-    acting = OperatorOptions(policy=flags.choice("--policy", policy, POLICIES))
+    acting = OperatorOptions(policy=flags.choice("--policy", policy, POLICIES)) if not api_only else None
     sleep = flags.seconds("--stub-sleep", stub_sleep, at_least=0.001)
     flags.set_up_logs(log_format, log_level)
-    fleet = _fleet(agents, slots, sleep)
+    fleet = _fleet(0 if api_only else agents, slots, sleep)
     attending = AgentOptions(namespace=None, grace=GRACE_SECONDS)
     home = _home(data)
-    flags.live(lambda runtime, stop: _develop(runtime, stop, home, port, kubeconfig, acting, fleet, attending))
+    flags.live(lambda life: _develop(life, home, port, kubeconfig, acting, fleet, attending))
 
 
 def _home(data: Path | None) -> Home:
@@ -98,62 +101,65 @@ def _fleet(agents: int, slots: int, sleep: float) -> Sequence[NodeSettings]:
 
 
 async def _develop(
-    runtime: AsyncioRuntime,
-    stop: Signal,
+    life: Life,
     home: Home,
     port: int,
     kubeconfig: Path,
-    acting: OperatorOptions,
+    acting: OperatorOptions | None,
     fleet: Sequence[NodeSettings],
     attending: AgentOptions,
 ) -> None:
-    """All of it, until told to end: then the agents end first, that what they run is handed back in order."""
     from foreman.kube.programs import Ground
 
-    try:
-        await opened(home.open(port), port)
-        ground = Ground(str(written(kubeconfig, home.server.url)))
-        first_steps(home.server.url, kubeconfig, home.restored)
-        screen = Screen(lambda: tally(home.store))
-        runtime.spawn(screen.run(), "screen")
-        await _play(runtime, stop, ground, acting, fleet, attending)
-        screen.close("ended")
-    finally:
-        await home.close()
+    life.closing.push_async_callback(home.close)
+    await opened(home.open(port), port)
+    ground = Ground(str(written(kubeconfig, home.server.url)))
+    first_steps(home.server.url, kubeconfig, home.restored)
+    screen = Screen(lambda: tally(home.store))
+    life.runtime.spawn(screen.run(), "screen")
+    await _play(life, ground, acting, fleet, attending)
+    screen.close("ended")
 
 
 async def _play(
-    runtime: AsyncioRuntime,
-    stop: Signal,
+    life: Life,
     ground: Ground,
-    acting: OperatorOptions,
+    acting: OperatorOptions | None,
     fleet: Sequence[NodeSettings],
     attending: AgentOptions,
 ) -> None:
+    """The programs, until told to end: then the agents end first, that what they run is handed back in order."""
     from foreman.kube.programs import attend, operate
-    from foreman.kube.runtime import AsyncioRuntime as Program
 
-    agents_gone = runtime.event()
-    operator_gone = runtime.event()
-    left = len(fleet)
+    agents_gone, operator_gone = life.runtime.event(), life.runtime.event()
+    living = {node.spec.node_name for node in fleet}
 
     async def agent(node: NodeSettings) -> None:
-        nonlocal left
-        program = Program()
-        await program.run(attend(program, stop, ground, node, attending))
-        left -= 1
-        if not left:
+        await _lived(life.stop, lambda own: attend(own, ground, node, attending))
+        living.remove(node.spec.node_name)
+        if not living:
             agents_gone.set()
 
-    async def operator() -> None:
-        program = Program()
-        await program.run(operate(program, agents_gone, ground, acting))
+    async def operator(options: OperatorOptions) -> None:
+        await _lived(agents_gone, lambda own: operate(own, ground, options))
         operator_gone.set()
 
     for node in fleet:
-        runtime.spawn(agent(node), node.spec.node_name)
-    runtime.spawn(operator(), "operator")
-    await stop.wait()
-    if not fleet:
+        life.runtime.spawn(agent(node), node.spec.node_name)
+    if acting is not None:
+        life.runtime.spawn(operator(acting), "operator")
+    await life.stop.wait()
+    if not living:
         agents_gone.set()
-    await operator_gone.wait()
+    if acting is not None:
+        await operator_gone.wait()
+
+
+async def _lived(stop: Signal, program: Program) -> None:
+    """One program within this process, as if it had a process of its own."""
+    from foreman.kube.process import Life
+    from foreman.kube.runtime import AsyncioRuntime
+
+    async with AsyncExitStack() as closing:
+        runtime = AsyncioRuntime()
+        await runtime.run(program(Life(runtime, stop, closing)))

@@ -13,8 +13,7 @@ from foreman.cli.served import Screen, first_steps, opened, tally, written
 from foreman.cli.sim import File, Seed, Sets, Until, load_scenario
 
 if TYPE_CHECKING:
-    from foreman.kube.runtime import AsyncioRuntime
-    from foreman.runtime import Signal
+    from foreman.kube.process import Life
     from sim.scenario import Scenario
 
 PORT = 8456
@@ -51,15 +50,14 @@ def serve(
 
     codes: list[int] = []
     try:
-        code = process.run(lambda runtime, stop: _serve(runtime, stop, scenario, speed, port, kubeconfig, end, codes))
+        code = process.run(lambda life: _serve(life, scenario, speed, port, kubeconfig, end, codes))
     except process.Unusable as error:
         refuse(str(error))
     raise typer.Exit(codes[0] if end and codes and not code else code)
 
 
 async def _serve(
-    runtime: AsyncioRuntime,
-    stop: Signal,
+    life: Life,
     scenario: Scenario,
     speed: float,
     port: int,
@@ -85,18 +83,16 @@ async def _serve(
         codes.append(exit_code(result))
         screen.say(_verdict(result, codes[0], end))
         if end:
-            stop.set()
+            life.stop.set()
 
-    try:
-        await opened(server.start(port), port)
-        first_steps(server.url, written(kubeconfig, server.url))
-        runtime.spawn(Paced(world, speed, done).run(), "world")
-        runtime.spawn(screen.run(), "screen")
-        await stop.wait()
-        screen.close("ended")
-    finally:
-        await server.stop()
-        world.drop_unstarted()
+    life.closing.callback(world.drop_unstarted)
+    life.closing.push_async_callback(server.stop)
+    await opened(server.start(port), port)
+    first_steps(server.url, written(kubeconfig, server.url))
+    life.runtime.spawn(Paced(world, speed, done).run(), "world")
+    life.runtime.spawn(screen.run(), "screen")
+    await life.stop.wait()
+    screen.close("ended")
 
 
 def _verdict(result: dict[str, Any], code: int, end: bool) -> str:

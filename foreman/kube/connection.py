@@ -45,7 +45,6 @@ class Connection:
         self._client = _client(configuration)
         self._print = fingerprint(configuration)
         self._retired: list[ApiClient] = []
-        self._closed = False
         self._loaded = time.monotonic()
         self._loading = asyncio.Lock()
 
@@ -65,7 +64,6 @@ class Connection:
         return str(self._client.configuration.host)
 
     async def close(self) -> None:
-        self._closed = True
         for client in (self._client, *self._retired):
             await client.close()
 
@@ -84,11 +82,6 @@ class Connection:
             text = await response.read()
         except _BROKEN as error:
             raise Unavailable(f"{method} {path}: {describe(error)}") from error
-        except (RuntimeError, AssertionError) as error:
-            # What aiohttp says when the session is closed under a request that is on its way.
-            if not self._closed:
-                raise
-            raise Unavailable(f"{method} {path}: the connection is closed") from error
         return Reply(response.status, _retry_after(response), _decoded(text))
 
     async def lines(self, path: str, query: Mapping[str, str], silence: float) -> AsyncIterator[Reply]:

@@ -74,6 +74,9 @@ def tidy(given: Any) -> tuple[Json, list[str]]:
             _decodable(name, _TYPES[name], value)
     kept = {name: value for name, value in given.items() if name in _TYPES and value not in (None, "", {}, [], 0)}
     kept.pop("selfLink", None)
+    for name in ("labels", "annotations"):
+        if name in kept:
+            kept[name] = {key: value or "" for key, value in kept[name].items()}
     if "ownerReferences" in kept:
         owners = {owner["uid"]: owner for owner in reversed([_owner(each) for each in kept["ownerReferences"]])}
         kept["ownerReferences"] = list(reversed(owners.values()))
@@ -100,7 +103,7 @@ def _decodable(name: str, wanted: str, value: Any) -> None:
     elif wanted.startswith("map"):
         _require(found == "object", found, name, wanted)
         for each in value.values():
-            _require(isinstance(each, str), kind_of(each), name, "string")
+            _require(each is None or isinstance(each, str), kind_of(each), name, "string")
     else:
         _require(found == "array", found, name, wanted)
         for each in value:

@@ -176,8 +176,8 @@ class _Labels:
         raise _unparsed(f"found '{self.peek()}', expected: identifier")
 
     def _values(self) -> tuple[str, ...]:
-        if self.take() != "(":
-            raise _unparsed(f"found '{self.tokens[self.place - 1]}' expected: '('")
+        if (token := self.take()) != "(":
+            raise _unparsed(f"found '{token}' expected: '('")
         values = []
         expect_value = True
         while (token := self.take()) != ")":
