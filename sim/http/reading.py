@@ -24,6 +24,9 @@ ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.proto
 def body_document(request: Request, served: Served) -> Json:
     """The object in the body of a create or an update. Raises Refusal."""
     data = _decoded(request, f"the object provided is unrecognized (must be of type {served.kind}): ")
+    if not served.custom:
+        # What is built in is known without being told.
+        data = {"kind": served.kind, "apiVersion": served.api_version} | data
     if not data.get("kind"):
         why = f"Object 'Kind' is missing in '{request.body.decode()}' ({_summary(request.body)})"
         raise bad_request(f"the object provided is unrecognized (must be of type {served.kind}): {why}")
