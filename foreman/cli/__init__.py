@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, crds, operator, sim
+from foreman.cli import agent, crds, dev, operator, serve, sim
 
 app = typer.Typer(
     name="foreman",
@@ -22,8 +22,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(sim.app, name="sim")
+sim.app.command("serve")(serve.serve)
 app.command("operator")(operator.operator)
 app.command("agent")(agent.agent)
+app.command("dev")(dev.dev)
 app.command("crds")(crds.crds)
 
 
