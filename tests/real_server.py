@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from kubeconfigs import kubeconfig
 
 CRDS = Path(__file__).resolve().parents[1] / "crds"
 TOKEN = "foreman-test"
@@ -139,7 +140,8 @@ def real_server(*flags: str, crds: Callable[[], list[Any]] = our_crds) -> Iterat
         wait_until_ready(f"https://127.0.0.1:{port}", authority, folder / "server.log")
         extra = [] if found[1] == "kube-apiserver" else [LEASE]
         install_crds(f"https://127.0.0.1:{port}", authority, crds() + extra)
-        yield RealServer(str(write_kubeconfig(folder, port, authority)), etcd)
+        trusted = {"certificate-authority": str(authority)}
+        yield RealServer(kubeconfig(folder, f"https://127.0.0.1:{port}", {"token": TOKEN}, **trusted), etcd)
 
 
 def start_etcd(binary: Path, folder: Path, stack: ExitStack) -> str:
@@ -236,18 +238,3 @@ def install_crds(server: str, authority: Path, crds: list[Any]) -> None:
         while call(server, authority, "GET", path)[0] != 200:
             assert time.monotonic() < limit, f"{path} is not served"
             time.sleep(0.1)
-
-
-def write_kubeconfig(folder: Path, port: int, authority: Path) -> Path:
-    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(authority)}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return path

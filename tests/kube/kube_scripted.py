@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from kubeconfigs import kubeconfig
 
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
@@ -82,21 +82,6 @@ def stream(*lines: bytes, hang: bool = False, cut: bool = False) -> Handler:
 async def hang(request: web.Request) -> web.StreamResponse:
     await asyncio.Event().wait()
     raise AssertionError
-
-
-def kubeconfig(folder: Path, server: str, user: dict[str, Any] | None = None, **cluster: Any) -> str:
-    """The path of a kubeconfig for `server`."""
-    path = folder / "kubeconfig"
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": server, **cluster}}],
-        "users": [{"name": "u", "user": user or {}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return str(path)
 
 
 @asynccontextmanager

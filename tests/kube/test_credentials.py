@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from kube_certificates import certificate, openssl, serving_as
-from kube_scripted import Script, kubeconfig, listing, serving, status
+from kube_scripted import Script, listing, serving, status
+from kubeconfigs import kubeconfig
 
 from foreman.cluster import Forbidden, Unavailable
 from foreman.kube import connection as module

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from kube_certificates import certificate, openssl, serving_as
 from kube_door import ALL, GROUP, NO_ENDPOINTS, NO_SUCH_PATH, REVIEWS, Command, Door, Ended, foreman, message
-from kube_scripted import kubeconfig, serving, status
+from kube_scripted import serving, status
+from kubeconfigs import kubeconfig
 from real_server import free_port
 
 from foreman.kube.connection import Connection

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from kube_door import NO_ENDPOINTS, Command, Ended, message
 from kube_live import unique
-from kube_scripted import kubeconfig
+from kubeconfigs import kubeconfig
 from real_server import free_port
 from support import new_task
 
