@@ -82,7 +82,7 @@ def operator_needs(options: OperatorOptions) -> Sequence[Need]:
     return needs
 
 
-def agent_needs(node: str, namespace: str | None) -> Sequence[Need]:
+def agent_needs(namespace: str | None, node: str = "") -> Sequence[Need]:
     return [
         Need("AgenticTask", ("get", "list", "watch"), namespace=namespace),
         Need("AgenticTask", ("patch",), "status", namespace),
@@ -159,7 +159,7 @@ async def attend(life: Life, ground: Ground, node: NodeSettings, options: AgentO
     """A node's agent, until it is told to end."""
     name = node.spec.node_name
     instance = machine.agent_instance(name)
-    stage = await staged(life, ground, "agent", instance, agent_needs(name, options.namespace))
+    stage = await staged(life, ground, "agent", instance, agent_needs(options.namespace, name))
     if stage is None:
         return
     system = platform.system()

@@ -22,7 +22,7 @@ from foreman.kube.runtime import AsyncioRuntime
 from foreman.operator import OperatorOptions
 
 OPERATOR = operator_needs(OperatorOptions(leader_elect=True))
-AGENT = agent_needs("n1", "default")
+AGENT = agent_needs("default", "n1")
 
 
 def admitted(folder: Path, door: Door, needs=AGENT) -> list[str]:
@@ -48,7 +48,7 @@ def refused(folder: Path, door: Door, needs=AGENT, error: type[Exception] = NotA
     return said
 
 
-@pytest.mark.parametrize("needs", [AGENT, OPERATOR, agent_needs("n1", None)])
+@pytest.mark.parametrize("needs", [AGENT, OPERATOR, agent_needs(None, "n1")])
 def test_who_has_all_it_needs_comes_in(tmp_path, needs):
     admitted(tmp_path, Door(), needs)
 
@@ -101,7 +101,7 @@ def test_a_server_without_reviews_is_taken_at_its_lists(tmp_path):
 
 
 def test_a_namespace_that_does_not_exist_is_the_users_mistake(tmp_path):
-    said = refused(tmp_path, Door(), agent_needs("n1", "typo"), Unusable)
+    said = refused(tmp_path, Door(), agent_needs("typo", "n1"), Unusable)
     assert said.startswith('namespace "typo" does not exist at http://127.0.0.1:')
     said = refused(tmp_path, Door(namespaces={"default"}), OPERATOR, Unusable)
     assert said.startswith('namespace "foreman-system" does not exist')
