@@ -80,7 +80,7 @@ async def _patiently(
     while True:
         try:
             reply = await connection.request(method, path, query, body)
-            if not isinstance(refusal(reply), Unavailable) or reply.status < 300:
+            if reply.status < 300 or not isinstance(refusal(reply), Unavailable):
                 break
             why = str(refusal(reply))
         except Unavailable as error:

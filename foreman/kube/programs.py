@@ -191,10 +191,11 @@ async def unless_stopped(work: Coroutine[Any, Any, None], stop: Signal) -> bool:
     """Do `work`, or leave it when `stop` comes first; whether it was done. Raises what it raises."""
     doing = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if not doing.done():
-        doing.cancel()
-        return False
-    doing.result()
-    return True
+    try:
+        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+        return doing.done()
+    finally:
+        for task in (doing, waiting):
+            task.cancel()
