@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import crds, sim
+from foreman.cli import crds, explain, sim
 
 app = typer.Typer(
     name="foreman",
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(sim.app, name="sim")
+app.add_typer(explain.app, name="explain")
 app.command("crds")(crds.crds)
 
 

@@ -1,0 +1,73 @@
+"""Reading a live cluster for an account: the snapshot, the record of a task that is gone, and what the API's Events say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from foreman.api import KINDS, Agent, AgenticTask, ConfigMap, FleetNode, InvalidObject, parse
+from foreman.api.meta import Resource
+from foreman.cluster import Cluster, ClusterError, NotFound
+from foreman.decide.account import News
+from foreman.decide.snapshot import Snapshot
+
+EVENT = "Event"
+
+
+async def read_snapshot(cluster: Cluster, wall: int) -> Snapshot:
+    """All tasks, nodes and Agents, each kind as of one moment. Raises what the cluster raises."""
+    tasks = await cluster.list("AgenticTask")
+    nodes = await cluster.list("FleetNode")
+    agents = await cluster.list("Agent")
+    return Snapshot(
+        wall,
+        cast("tuple[AgenticTask, ...]", tasks.items),
+        cast("tuple[FleetNode, ...]", nodes.items),
+        cast("tuple[Agent, ...]", agents.items),
+    )
+
+
+async def recorded(cluster: Cluster, namespace: str, name: str) -> AgenticTask | None:
+    """The task as its audit record keeps it, or None: there is no record, or none that we may read."""
+    try:
+        record = cast(ConfigMap, await cluster.get("ConfigMap", f"foreman-audit-{name}", namespace))
+        kept = json.loads(record.data["audit.json"])
+        return task_of(kept, record.metadata.creation_timestamp)
+    except (ClusterError, InvalidObject, KeyError, TypeError, ValueError):
+        return None
+
+
+def task_of(record: dict[str, Any], recorded_at: int | None) -> AgenticTask:
+    """The task that an audit record describes. Raises KeyError, InvalidObject. It does not say when it was created."""
+    data = {"metadata": record["task"], "spec": record["spec"], "status": record.get("status", {})}
+    return parse(AgenticTask, data)
+
+
+async def events_about(cluster: Cluster, obj: Resource) -> tuple[News, ...]:
+    """Kubernetes Events about the object, oldest first; none where this version, or our permission, has none."""
+    if EVENT not in KINDS:
+        return ()
+    # Events about an object without a namespace are kept in namespace default.
+    namespace = obj.metadata.namespace or "default"
+    fields = {"involvedObject.kind": obj.kind, "involvedObject.name": obj.metadata.name}
+    try:
+        listing = await cluster.list(EVENT, namespace=namespace, fields=fields)
+    except ClusterError:
+        return ()
+    return tuple(sorted((_news(each) for each in listing.items), key=lambda news: news.at or 0))
+
+
+def _news(event: Any) -> News:
+    times = (getattr(event, name, None) for name in ("last_timestamp", "event_time", "first_timestamp"))
+    at = next((time for time in times if time), event.metadata.creation_timestamp)
+    source = getattr(event, "source", None)
+    who = getattr(source, "component", "") or getattr(event, "reporting_component", "") or "event"
+    return News(at, who, event.reason, event.message)
+
+
+async def present(cluster: Cluster, namespace: str, name: str) -> AgenticTask | None:
+    """The task, or None when there is no task of that name."""
+    try:
+        return cast(AgenticTask, await cluster.get("AgenticTask", name, namespace))
+    except NotFound:
+        return None
