@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import crds, explain, sim
+from foreman.cli import crds, dispatch, explain, sim
 
 app = typer.Typer(
     name="foreman",
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(sim.app, name="sim")
 app.add_typer(explain.app, name="explain")
 app.command("crds")(crds.crds)
+app.command("dispatch")(dispatch.dispatch)
 
 
 @app.callback(invoke_without_command=True)

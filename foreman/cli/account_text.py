@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foreman.api import format_time
-from foreman.decide.account import News, TaskAccount
+from foreman.decide.account import Answer, News, TaskAccount
 from foreman.decide.attempts import Attempt
 from foreman.decide.explain import Fit
 from foreman.decide.node_account import NodeAccount
@@ -26,8 +26,27 @@ def show(account: TaskAccount | NodeAccount, console: Console | None = None) -> 
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     parts = _task(account) if isinstance(account, TaskAccount) else _node(account)
-    for part in parts:
+    for number, part in enumerate(parts):
+        if number > 1:
+            console.print()
         console.print(part)
+
+
+def show_answers(answers: Sequence[Answer], console: Console | None = None) -> None:
+    """Where each task would go, and for one that would go nowhere why."""
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    for each in answers:
+        if each.node:
+            console.print(Text.assemble((each.task, "bold"), " -> ", (each.node, "green"), f" ({each.policy})"))
+            continue
+        reason = f"{each.why.reason}: {each.why.message}" if each.why is not None else ""
+        console.print(
+            Text.assemble((each.task, "bold"), " -> ", ("nowhere now", "yellow"), f" ({each.policy})  {reason}")
+        )
+        if each.why is not None and each.why.nodes:
+            console.print(_nodes(each.why.nodes))
 
 
 def _task(account: TaskAccount) -> Iterable[Text | Table]:

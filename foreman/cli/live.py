@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -71,11 +70,6 @@ def in_a_line(error: ClusterError, server: str) -> str:
 
 def _no_such_kind(said: str) -> bool:
     return "the server could not find the requested resource" in said or "404 page not found" in said
-
-
-def stop_on_signals(stop: Callable[[], None]) -> None:
-    """SIGTERM ends a command as ^C does."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
 
 
 def split_key(given: str, namespace: str | None) -> tuple[str, str]:

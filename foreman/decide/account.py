@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from foreman.api import (
@@ -151,6 +151,33 @@ def account(
         outlook=outlook(snapshot, task, reason.advice if reason is not None else "", ahead.placed.get(task.key, "")),
         news=(*_said(status.conditions), *news),
     )
+
+
+class Answer(NamedTuple):
+    """Where a task that does not exist yet would go: a node, or '' and why not."""
+
+    task: str
+    policy: str
+    node: str
+    why: Why | None
+    place: Place | None
+
+
+def answers(snapshot: Snapshot, tasks: Iterable[AgenticTask], policy: str) -> list[Answer]:
+    """What the scheduler would do with `tasks` were they created now, all of them, beside all that waits already."""
+    new = [task.evolve(metadata=task.metadata.evolve(creation_timestamp=snapshot.at)) for task in tasks]
+    there = snapshot.with_tasks(new)
+    ahead = forecast(there, policy)
+    return [
+        Answer(
+            task.key,
+            policy,
+            ahead.placed.get(task.key, ""),
+            why(there, task, ahead, policy),
+            _place(there, task, ahead),
+        )
+        for task in new
+    ]
 
 
 def why(snapshot: Snapshot, task: AgenticTask, ahead: Forecast, policy: str) -> Why | None:

@@ -108,7 +108,9 @@ def _in(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """'0.3s', '45s', '2m30s', '3h5m', '2d4h': two units at most."""
+    """'20ms', '0.3s', '45s', '2m30s', '3h5m', '2d4h': two units at most."""
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}s"
     whole = int(seconds)

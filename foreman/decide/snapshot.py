@@ -48,9 +48,9 @@ class Snapshot:
         """How many tasks of the Agent ('namespace/name') are on a node."""
         return sum(agent_key(task) == agent for task in self.tasks.values() if on_node(task))
 
-    def with_task(self, task: AgenticTask) -> Snapshot:
-        """The same moment, had the task been there."""
-        return Snapshot(self.at, [*self.tasks.values(), task], self.nodes.values(), self.agents.values())
+    def with_tasks(self, tasks: Iterable[AgenticTask]) -> Snapshot:
+        """The same moment, had these been there too."""
+        return Snapshot(self.at, [*self.tasks.values(), *tasks], self.nodes.values(), self.agents.values())
 
 
 def on_node(task: AgenticTask) -> bool:
