@@ -32,19 +32,14 @@ async def submit(cluster: Cluster, runtime: Runtime, task: AgenticTask, submissi
     while True:
         try:
             return await cluster.create(marked)
-        except AlreadyExists:
+        except (AlreadyExists, Unavailable) as error:
             there = await _there(cluster, task)
-            if there is None or there.metadata.annotations.get(ANNOTATION_SUBMISSION) != submission:
-                raise
-            return there
-        except Unavailable:
-            if runtime.now() >= give_up:
+            if there is not None and there.metadata.annotations.get(ANNOTATION_SUBMISSION) == submission:
+                return there
+            if runtime.now() >= give_up or (there is not None and isinstance(error, AlreadyExists)):
                 raise
         await runtime.sleep(pause)
         pause = min(2 * pause, RETRY_MAX)
-        there = await _there(cluster, task)
-        if there is not None and there.metadata.annotations.get(ANNOTATION_SUBMISSION) == submission:
-            return there
 
 
 async def _there(cluster: Cluster, task: AgenticTask) -> AgenticTask | None:

@@ -11,7 +11,7 @@ import typer
 
 from foreman.cli.live import AsJson, Kubeconfig, KubeContext, Namespace, on_cluster, split_key
 from foreman.cli.refusal import refuse
-from foreman.cluster import AlreadyExists
+from foreman.cluster import AlreadyExists, Unavailable
 
 if TYPE_CHECKING:
     from foreman.api import AgenticTask
@@ -187,6 +187,8 @@ def _submit(
                 created.append(await submit(cluster, runtime, task, submission))
             except AlreadyExists:
                 refuse(_taken(task))
+            except Unavailable as error:
+                refuse(f"no answer whether {task.key} was created (look: foreman explain task {task.key}): {error}")
             voice.created(created[-1])
         return await follow_all(cluster, runtime, created, limit, voice) if wait else 0
 

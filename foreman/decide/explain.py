@@ -46,11 +46,11 @@ class Fit(NamedTuple):
 
 def fit(want: Requirement, node: Node) -> Fit:
     """`reasons` in words with the numbers: 'too little RAM (16 of 32 GiB)'."""
-    reasons = [_in_words(reason, want, node) for reason in mismatches(want, node)]
+    wrong = mismatches(want, node)
     hurdle = obstacle(want, node)
-    if hurdle is not None:
-        reasons.append(_in_words(hurdle, want, node))
-    return Fit(node.name, not reasons, tuple(reasons))
+    if hurdle is not None and not (hurdle is Reason.RAM_TAKEN and Reason.RAM in wrong):
+        wrong.append(hurdle)
+    return Fit(node.name, not wrong, tuple(_in_words(reason, want, node) for reason in wrong))
 
 
 def explain(want: Requirement, nodes: Iterable[Node]) -> Explanation:
