@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from foreman.kube.cluster import KubeCluster
     from foreman.kube.runtime import AsyncioRuntime
 
+Kind = Annotated[str | None, typer.Option(help="issue-fix, verify, freeform, review, integrate or reconcile.")]
+Labels = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Label the node must have. Repeatable.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Submit nothing; say where the tasks would go now.")]
 Files = Annotated[
     list[str] | None,
     typer.Option("--file", "-f", metavar="FILE", help="Tasks from a file, YAML or JSON ('-': stdin). Repeatable."),
@@ -25,9 +28,7 @@ Files = Annotated[
 
 
 def dispatch(
-    kind: Annotated[
-        str | None, typer.Option(help="issue-fix, verify, freeform, review, integrate or reconcile.")
-    ] = None,
+    kind: Kind = None,
     prompt: Annotated[str | None, typer.Option(help="What to do.")] = None,
     repo: Annotated[str | None, typer.Option(metavar="OWNER/NAME", help="Repository.")] = None,
     issue: Annotated[int | None, typer.Option(metavar="NUMBER", help="Issue of the repository.")] = None,
@@ -37,9 +38,7 @@ def dispatch(
     min_ram_gb: Annotated[int | None, typer.Option(metavar="GIB", help="RAM the node must have available.")] = None,
     min_context_tokens: Annotated[int | None, typer.Option(metavar="TOKENS", help="Context window it needs.")] = None,
     roles: Annotated[str | None, typer.Option(metavar="A,B", help="Roles the node must have.")] = None,
-    node_selector: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Label the node must have. Repeatable.")
-    ] = None,
+    node_selector: Labels = None,
     priority: Annotated[int | None, typer.Option(help="Higher goes first.")] = None,
     timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long it may run, e.g. 45m.")] = None,
     max_attempts: Annotated[int | None, typer.Option(metavar="N", help="How often it is tried.")] = None,
@@ -53,9 +52,7 @@ def dispatch(
     context: KubeContext = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the tasks to their end.")] = True,
     wait_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Follow no longer than this.")] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Submit nothing; say where the tasks would go now.")
-    ] = False,
+    dry_run: DryRun = False,
     policy: Annotated[str, typer.Option(help="Placement policy of the operator, for --dry-run.")] = "first-fit",
     as_json: AsJson = False,
 ) -> None:
@@ -70,15 +67,9 @@ def dispatch(
         "kind": kind,
         "agentRef": {"name": agent_ref} if agent_ref else None,
         "payload": {"prompt": prompt, "repo": repo, "issue": issue, "branch": branch},
-        "requiredCapability": {
-            "accelerator": accelerator,
-            "minRAMGB": min_ram_gb,
-            "minContextTokens": min_context_tokens,
-            "roles": [each.strip() for each in roles.split(",")] if roles else None,
-            "nodeSelector": _labels(node_selector),
-        },
+        "requiredCapability": _capability(accelerator, min_ram_gb, min_context_tokens, roles, node_selector),
         "priority": priority,
-        "timeoutSeconds": _seconds(timeout, "--timeout"),
+        "timeoutSeconds": _whole_seconds(timeout, "--timeout"),
         "retryPolicy": {"maxAttempts": max_attempts},
         "dependsOn": depends_on,
     }
@@ -110,10 +101,24 @@ def _check(
         refuse("-f and flags that describe a task exclude each other: put it all in the file")
     if not (attach or files) and "kind" not in spec:
         refuse("nothing to submit: give --kind (and --prompt, --repo ...), or -f FILE")
+    if "agentRef" in spec and "requiredCapability" in spec:
+        refuse("with --agent-ref the Agent says what the node must have: such flags of the task would do nothing")
     if all(names):
         refuse("--name and --generate-name exclude each other")
     if policy not in POLICIES:
         refuse(f"unknown policy {policy!r}: expected {', '.join(POLICIES)}")
+
+
+def _capability(
+    accelerator: str | None, ram_gb: int | None, tokens: int | None, roles: str | None, labels: list[str] | None
+) -> dict[str, Any]:
+    return {
+        "accelerator": accelerator,
+        "minRAMGB": ram_gb,
+        "minContextTokens": tokens,
+        "roles": [each.strip() for each in roles.split(",")] if roles else None,
+        "nodeSelector": _labels(labels),
+    }
 
 
 def _labels(given: list[str] | None) -> dict[str, str] | None:
@@ -123,13 +128,20 @@ def _labels(given: list[str] | None) -> dict[str, str] | None:
     return {key: value for key, _, value in (each.partition("=") for each in given)} if given else None
 
 
-def _seconds(text: str | None, option: str) -> int | None:
+def _seconds(text: str | None, option: str) -> float | None:
     from sim.units import duration
 
     try:
-        return round(duration(text) / 1_000_000) if text is not None else None
+        return duration(text) / 1_000_000 if text is not None else None
     except ValueError as error:
         refuse(f"{option}: {error}")
+
+
+def _whole_seconds(text: str | None, option: str) -> int | None:
+    seconds = _seconds(text, option)
+    if seconds is not None and (seconds < 1 or seconds != int(seconds)):
+        refuse(f"{option} {text}: the API counts in whole seconds, and 1s is the least")
+    return int(seconds) if seconds is not None else None
 
 
 def _tasks(
@@ -166,7 +178,7 @@ def _submit(
     context: str | None,
     tasks: Sequence[AgenticTask],
     wait: bool,
-    limit: int | None,
+    limit: float | None,
     as_json: bool,
 ) -> int:
     from foreman.cli.following import Voice, follow_all
@@ -196,7 +208,7 @@ def _submit(
 
 
 def _attach(
-    kubeconfig: str | None, context: str | None, wanted: tuple[str, str], limit: int | None, as_json: bool
+    kubeconfig: str | None, context: str | None, wanted: tuple[str, str], limit: float | None, as_json: bool
 ) -> int:
     from foreman.cli.following import Voice, follow_all
     from foreman.kube.snapshot import present

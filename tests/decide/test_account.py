@@ -25,7 +25,9 @@ def task(name="t", created=NOW - 60, agent="", **more):
 
 def node(name="n", phase="Ready", beat=NOW - 10, slots=1, **capability):
     made = new_node(name, capability or None, slots=slots)
-    return made.evolve(status=made.status.evolve(phase=FleetNodePhase(phase), last_heartbeat_time=beat, instance=f"{name}/1"))
+    return made.evolve(
+        status=made.status.evolve(phase=FleetNodePhase(phase), last_heartbeat_time=beat, instance=f"{name}/1")
+    )
 
 
 def told(*tasks, nodes=(), agents=(), of=0):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from support import new_task
 
@@ -80,7 +82,7 @@ def test_a_task_that_came_back_pending_does_not_count_from_its_creation():
 
 def test_changes_worth_telling():
     states = history(observed, assigned("a"), claimed("a"), expired)
-    told = [change(old.task, new.task) for old, new in zip(states, states[1:], strict=False)]
+    told = [change(old.task, new.task) for old, new in itertools.pairwise(states)]
     assert [(each.phase, each.node, each.reason) for each in told] == [
         ("Pending", "", ""),
         ("Scheduled", "a", "FleetNodeAssigned"),

@@ -1,4 +1,4 @@
-"""What is foretold is what the scheduler does: the operator, started on the same state, places the same tasks on the same nodes."""
+"""What is foretold is what the scheduler does: an operator started on the same state puts the same tasks on the same nodes."""
 
 from __future__ import annotations
 
