@@ -1,6 +1,6 @@
 """A real Kubernetes API server on loopback, for tests.
 
-Where it comes from, in this order: the cluster that the kubeconfig in FOREMAN_TEST_KUBECONFIG names; `etcd` and `kube-apiserver`
+Where it comes from, in this order: the cluster that the kubeconfig in FOREMAN_TEST_KUBECONFIG names; `etcd`, `kube-apiserver`
 in KUBEBUILDER_ASSETS; `etcd` and `crdserver` in FOREMAN_KUBE_ASSETS. Without one of these there is none, and what needs it is
 skipped. What is started here has its own data directory and free ports, and is ended here.
 """
@@ -17,12 +17,13 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from kubeconfigs import kubeconfig
 
 CRDS = Path(__file__).resolve().parents[1] / "crds"
 TOKEN = "foreman-test"
@@ -88,13 +89,41 @@ def assets() -> tuple[Path, str] | None:
     return None
 
 
+OURS = {
+    "agentictasks": {
+        "spec": ("retryPolicy",),
+        "status": ("attempt", "failures", "handbacks", "holder", "retryAfter", "strikes", "supervised"),
+    },
+    "fleetnodes": {"spec": ("slots",), "status": ("instance",)},
+}
+"""What we have added to the original's CRDs, by plural."""
+
+
+def our_crds() -> list[Any]:
+    """The CRDs that ship."""
+    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(CRDS.glob("*_*.yaml"))]
+
+
+def original_crds() -> list[Any]:
+    """The same with the fields of the Go original only: nothing of ours, no selectable fields."""
+    crds = our_crds()
+    for crd in crds:
+        (version,) = crd["spec"]["versions"]
+        version.pop("selectableFields", None)
+        properties = version["schema"]["openAPIV3Schema"]["properties"]
+        for part, names in OURS.get(crd["spec"]["names"]["plural"], {}).items():
+            for name in names:
+                del properties[part]["properties"][name]
+    return crds
+
+
 @contextmanager
-def real_server(*flags: str) -> Iterator[RealServer]:
-    """The server with our CRDs in it. `flags` go to a server that is started here. Raises Missing."""
+def real_server(*flags: str, crds: Callable[[], list[Any]] = our_crds) -> Iterator[RealServer]:
+    """The server with `crds` in it. `flags` go to a server that is started here. Raises Missing."""
     given = os.environ.get("FOREMAN_TEST_KUBECONFIG")
     if given:
-        if flags:
-            raise Missing("the cluster that FOREMAN_TEST_KUBECONFIG names cannot be given flags")
+        if flags or crds is not our_crds:
+            raise Missing("the cluster that FOREMAN_TEST_KUBECONFIG names is taken as it is")
         yield RealServer(given, "")
         return
     found = assets()
@@ -109,8 +138,10 @@ def real_server(*flags: str) -> Iterator[RealServer]:
         start([*command, *flags], folder / "server.log", stack)
         authority = folder / "certs" / "apiserver.crt"
         wait_until_ready(f"https://127.0.0.1:{port}", authority, folder / "server.log")
-        install_crds(f"https://127.0.0.1:{port}", authority, builtin_leases=found[1] == "kube-apiserver")
-        yield RealServer(str(write_kubeconfig(folder, port, authority)), etcd)
+        extra = [] if found[1] == "kube-apiserver" else [LEASE]
+        install_crds(f"https://127.0.0.1:{port}", authority, crds() + extra)
+        trusted = {"certificate-authority": str(authority)}
+        yield RealServer(kubeconfig(folder, f"https://127.0.0.1:{port}", {"token": TOKEN}, **trusted), etcd)
 
 
 def start_etcd(binary: Path, folder: Path, stack: ExitStack) -> str:
@@ -196,10 +227,7 @@ def wait_until_ready(server: str, authority: Path, log: Path) -> None:
     raise RuntimeError(f"the API server did not become ready:\n{log.read_text()[-2000:]}")
 
 
-def install_crds(server: str, authority: Path, builtin_leases: bool) -> None:
-    crds = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(CRDS.glob("*_*.yaml"))]
-    if not builtin_leases:
-        crds.append(LEASE)
+def install_crds(server: str, authority: Path, crds: list[Any]) -> None:
     for crd in crds:
         status, said = call(server, authority, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
         assert status in (201, 409), said
@@ -210,18 +238,3 @@ def install_crds(server: str, authority: Path, builtin_leases: bool) -> None:
         while call(server, authority, "GET", path)[0] != 200:
             assert time.monotonic() < limit, f"{path} is not served"
             time.sleep(0.1)
-
-
-def write_kubeconfig(folder: Path, port: int, authority: Path) -> Path:
-    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(authority)}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": TOKEN}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(config), encoding="utf-8")
-    return path

@@ -142,10 +142,10 @@ class Watcher:
         # What the cache shows may be older than the claim itself: only a later version can end a run.
         if task is run.task or int(task.version) <= int(run.task.version):
             return True
-        if run.reporting and claims.reported(task, self.holder, run.attempt):
+        if run.reporting and claims.reported(task, run.fence):
             # The watch is often faster than the answer to the report: nobody has taken the task away.
             return True
-        return run.still_ours(task, self.holder, run.attempt)
+        return run.still_ours(task, run.fence)
 
     def _orphan(self, key: str, task: AgenticTask) -> bool:
         """Running on this node with no run behind it."""
@@ -226,7 +226,7 @@ class Watcher:
                 continue
 
     async def _carry_out(self, task: AgenticTask) -> None:
-        run = self.run_type(self.cluster, self.runtime, self.executor, task, self.holder)
+        run = self.run_type(self.cluster, self.runtime, self.executor, task)
         self.runs[run.key] = run
         del self._claiming[run.key]
         self._arm(run.deadline)

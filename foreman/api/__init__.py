@@ -25,6 +25,9 @@ from .agent import (
 )
 from .core import (
     ConfigMap,
+    EventSource,
+    InvolvedObject,
+    KubeEvent,
     Lease,
     LeaseSpec,
 )
@@ -215,6 +218,7 @@ __all__ = [
     "ContextStrategy",
     "DEFAULT_SELF_GO",
     "DRAIN_REAP_SECONDS",
+    "EventSource",
     "Execution",
     "ExecutionMode",
     "FailureReason",
@@ -234,6 +238,8 @@ __all__ = [
     "Int32",
     "InvalidObject",
     "KINDS",
+    "InvolvedObject",
+    "KubeEvent",
     "LABEL_AGENT",
     "LABEL_DISPATCH_RUN",
     "LABEL_ISSUE",

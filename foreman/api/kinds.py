@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .agent import Agent, ModelProfile
-from .core import ConfigMap, Lease
+from .core import ConfigMap, KubeEvent, Lease
 from .fleetnode import FleetNode
 from .meta import Resource
 from .task import AgenticTask
@@ -11,4 +11,4 @@ from .workload import Workload
 
 KINDS: dict[str, type[Resource]] = {
     kind.__name__: kind for kind in (AgenticTask, FleetNode, Workload, Agent, ModelProfile, Lease, ConfigMap)
-}
+} | {"Event": KubeEvent}

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 
 from foreman.api import KINDS, InvalidObject, parse, patch_to_wire, to_wire
 from foreman.api.meta import Model, Resource
-from foreman.cluster import ClusterError, Event, Invalid, Listing, Selector, Unavailable
+from foreman.cluster import ClusterError, Event, Expired, Invalid, Listing, Selector, Unavailable
 from foreman.kube.answers import may_repeat, refusal
 from foreman.kube.connection import MERGE_PATCH, Connection, Reply
 from foreman.kube.paths import path_of, selector
@@ -43,8 +43,8 @@ class KubeCluster:
         on_request: Callable[[str, str, str, float], None] | None = None,
         watch_seconds: int = WATCH_SECONDS,
     ) -> None:
-        """`on_request(verb, kind, outcome, seconds)` hears of every request, outcome being 'ok' or the error's name;
-        `watch_seconds`: after how long the server is asked to end a watch."""
+        """`on_request(verb, kind, outcome, seconds)` hears of every request, the outcome being 'ok', 'opened' (a watch) or
+        the error's name; `watch_seconds`: after how long the server is asked to end a watch."""
         self.connection = connection
         self.watch_seconds = watch_seconds
         self.on_request = on_request or _unheard
@@ -118,6 +118,7 @@ class KubeCluster:
     ) -> AsyncIterator[Event]:
         wanted = self._selectable(kind, fields)
         stream = Watch(self, kind, namespace, labels, wanted)
+        self.on_request("watch", kind, "opened", 0.0)
         try:
             async for event in stream.events(since):
                 yield event if event.object is None or selects(fields, event.object) else _gone(event)
@@ -142,8 +143,12 @@ class KubeCluster:
         path = path_of(KINDS[kind], namespace)
         query = {"limit": str(PAGE)} | selector(labels, fields)
         pages = [await self._call("list", kind, "GET", path, query=query)]
-        while token := pages[-1]["metadata"].get("continue"):
-            pages.append(await self._call("list", kind, "GET", path, query={**query, "continue": token}))
+        try:
+            while token := pages[-1]["metadata"].get("continue"):
+                pages.append(await self._call("list", kind, "GET", path, query={**query, "continue": token}))
+        except Expired:
+            # Compacted away while we turned the pages: all of it on one.
+            return [await self._call("list", kind, "GET", path, query=selector(labels, fields))]
         return pages
 
     async def _call(

@@ -73,10 +73,9 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
-        seconds: float = REQUEST_SECONDS,
     ) -> Reply:
-        """One request and its whole answer, within `seconds`. Raises Unavailable."""
-        limit = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        """One request and its whole answer, within REQUEST_SECONDS. Raises Unavailable."""
+        limit = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
         try:
             response = await self._send(method, path, query, body, content_type, limit)
             text = await response.read()

@@ -12,16 +12,23 @@ import asyncio
 import itertools
 import json
 import os
+import time
 import urllib.request
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from kubeconfigs import kubeconfig
 from lab import Lab
 
 from foreman.api import Lease, ObjectMeta
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
+from sim.apiserver import ApiServer
+from sim.garbage import GarbageCollector
+from sim.http.clock import LoopClock
+from sim.http.serve import Server
 
 WATCH_SECONDS = 1
 _numbers = itertools.count()
@@ -54,21 +61,19 @@ class SimArm:
         self._lab.server.compact()
 
 
-class RealArm:
-    """KubeCluster over a real API server, as it runs in production: with its watch cache."""
+class KubeArm:
+    """KubeCluster over HTTP to the server whose kubeconfig `_start` gives."""
 
     collects = False
     compacts = False
-    fixture = "real_server"
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
-        self.server = request.getfixturevalue(self.fixture)
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         self.namespace = f"contract-{worker}-{os.getpid()}-{next(_numbers)}"
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
-        self._connection = self.run(Connection.open(self.server.kubeconfig))
+        self._connection = self.run(Connection.open(self._start()))
         self.cluster = KubeCluster(self._connection, watch_seconds=WATCH_SECONDS)
         for namespace in (self.namespace, f"{self.namespace}-b"):
             self.run(self._create_namespace(namespace))
@@ -76,7 +81,17 @@ class RealArm:
 
     def __exit__(self, *exc: object) -> None:
         self.run(self._connection.close())
+        self._stop()
         self._runner.close()
+
+    def _start(self) -> str:
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        return None
+
+    def compact(self) -> None:
+        raise NotImplementedError
 
     def run(self, coro: Coroutine[Any, Any, Any]) -> Any:
         async def outcome() -> Any:
@@ -93,8 +108,45 @@ class RealArm:
         reply = await self._connection.request("POST", "/api/v1/namespaces", body=body)
         assert reply.status in (201, 404, 409), reply
 
+
+class HttpArm(KubeArm):
+    """Over the simulator's API server."""
+
+    collects = True
+    compacts = True
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self._folder: Path = request.getfixturevalue("tmp_path")
+        self._store = ApiServer(lambda: int(time.time()))
+        self._server = Server(self._store)
+
+    def _start(self) -> str:
+        async def start() -> None:
+            GarbageCollector(LoopClock(), self._store)  # type: ignore[arg-type]
+            await self._server.start()
+
+        self.run(start())
+        return kubeconfig(self._folder, self._server.url)
+
+    def _stop(self) -> None:
+        self.run(self._server.stop())
+
     def compact(self) -> None:
-        raise NotImplementedError
+        self._store.compact()
+
+
+class RealArm(KubeArm):
+    """Over a real API server, as it runs in production: with its watch cache."""
+
+    fixture = "real_server"
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        super().__init__(request)
+        self.server = request.getfixturevalue(self.fixture)
+
+    def _start(self) -> str:
+        return str(self.server.kubeconfig)
 
 
 class UncachedArm(RealArm):
@@ -111,4 +163,4 @@ class UncachedArm(RealArm):
         urllib.request.urlopen(f"{self.server.etcd}/v3/kv/compaction", data=body, timeout=10).read()
 
 
-ARMS = (SimArm, RealArm, UncachedArm)
+ARMS = (SimArm, HttpArm, RealArm, UncachedArm)
