@@ -1,23 +1,28 @@
-"""What the tests of commands share: running them, and servers that say one thing only."""
+"""Running commands as a user does."""
 
 from __future__ import annotations
 
-import json
+import asyncio
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-
-import yaml
 
 COMMAND = [sys.executable, "-m", "foreman.cli"]
 
 
 def cli(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([*COMMAND, *words], capture_output=True, text=True, input=stdin, timeout=120)
+
+
+async def started(*words: str) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*COMMAND, *words, stdout=pipe, stderr=pipe)
+
+
+async def command(*words: str) -> subprocess.CompletedProcess[str]:
+    """The same as `cli`, for a test whose own loop serves what the command talks to."""
+    process = await started(*words)
+    out, err = await process.communicate()
+    return subprocess.CompletedProcess(words, process.returncode or 0, out.decode(), err.decode())
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -27,44 +32,3 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("foreman: ")
     return done.stderr
-
-
-def write_kubeconfig(folder: Path, server: str) -> str:
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-        "current-context": "x",
-    }
-    path = folder / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    return str(path)
-
-
-@contextmanager
-def answering(status: int, message: str, folder: Path) -> Iterator[str]:
-    """The kubeconfig of a server that gives this answer to every request."""
-    body = json.dumps({"kind": "Status", "status": "Failure", "code": status, "message": message}).encode()
-
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            return None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield write_kubeconfig(folder, f"http://127.0.0.1:{server.server_port}")
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

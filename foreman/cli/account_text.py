@@ -189,7 +189,9 @@ def _attempts(attempts: Sequence[Attempt], at: float) -> Table:
     for each in attempts:
         waited = _between(each.assigned, each.claimed)
         ran = _between(each.claimed, each.ended if each.how else at)
-        rows.append((str(each.number), each.node, each.holder or "(not claimed)", waited, ran, each.how or "goes on"))
+        rows.append(
+            (str(each.number or "?"), each.node, each.holder or "(not claimed)", waited, ran, each.how or "goes on")
+        )
     return _fill(_table("attempt", "node", "held by", "claimed after", "ran", "ended"), rows)
 
 

@@ -53,7 +53,7 @@ class Voice:
         summary = str((task.status.result or {}).get("summary", "")) if task is not None else "deleted before it ended"
         if self.as_json:
             typer.echo(
-                json.dumps({"task": key, "ended": True, "verdict": verdict, "onTarget": good, "summary": summary})
+                json.dumps({"task": key, "ended": True, "verdict": verdict, "on_target": good, "summary": summary})
             )
             return good
         word = typer.style(verdict or "gone", fg="green" if good else "red")

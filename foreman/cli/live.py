@@ -58,18 +58,16 @@ async def _on_cluster(kubeconfig: str | None, context: str | None, work: Work[T]
 
 def in_a_line(error: ClusterError, server: str) -> str:
     """The error as a sentence that says what to do."""
+    from foreman.kube.snapshot import kind_is_missing
+
     said = " ".join(str(error).split())
     if isinstance(error, Unavailable):
         return f"the API server at {server} does not answer: {said}"
     if isinstance(error, Forbidden):
         return said if "credentials" in said else f"no permission: {said}"
-    if isinstance(error, NotFound) and _no_such_kind(said):
+    if isinstance(error, NotFound) and kind_is_missing(error):
         return f"the cluster at {server} does not know Foreman's kinds: {INSTALL_CRDS}"
     return said
-
-
-def _no_such_kind(said: str) -> bool:
-    return "the server could not find the requested resource" in said or "404 page not found" in said
 
 
 def split_key(given: str, namespace: str | None) -> tuple[str, str]:

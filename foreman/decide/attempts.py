@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from foreman.api import (
+    CONDITION_CLAIM_EXPIRED,
     CONDITION_RUNNING,
     CONDITION_SCHEDULED,
     IN_FLIGHT,
@@ -25,7 +26,8 @@ class Seen(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One assignment. Times in unix seconds, None: not known or not yet; `how` it ended, '' while it goes on."""
+    """One assignment; `number` is 0 where an older CRD does not keep it. Times in unix seconds, None: not known or not yet;
+    `how` it ended, '' while it goes on."""
 
     number: int
     node: str
@@ -68,7 +70,7 @@ def attempts_of(history: Sequence[Seen]) -> tuple[Attempt, ...]:
         if open_ and before is not None and (status.phase not in IN_FLIGHT or status.attempt != made[-1].number):
             made[-1] = made[-1]._replace(ended=at, how=_how(before, task))
         if status.phase in IN_FLIGHT:
-            if not made or made[-1].number != status.attempt:
+            if not made or made[-1].ended is not None:
                 made.append(Attempt(status.attempt, status.assigned_node, assigned=at))
             if status.holder and not made[-1].holder:
                 made[-1] = made[-1]._replace(holder=status.holder, claimed=at)
@@ -79,11 +81,11 @@ def attempts_of(history: Sequence[Seen]) -> tuple[Attempt, ...]:
 def last_attempt(task: AgenticTask) -> tuple[Attempt, ...]:
     """What the task itself still tells: the attempt that goes on, or ended it."""
     status = task.status
-    if not status.attempt or not status.assigned_node:
+    if not status.assigned_node:
         return ()
     scheduled = condition(status.conditions, CONDITION_SCHEDULED)
     # The condition keeps the time of the first of several assignments in a row.
-    assigned = scheduled.last_transition_time if scheduled is not None and status.attempt == 1 else None
+    assigned = scheduled.last_transition_time if scheduled is not None and status.attempt <= 1 else None
     how = ""
     if status.phase not in IN_FLIGHT:
         last = max(status.conditions, key=lambda each: each.last_transition_time, default=None)
@@ -97,9 +99,9 @@ def last_attempt(task: AgenticTask) -> tuple[Attempt, ...]:
 
 def pending_since(task: AgenticTask) -> int | None:
     """Since when a task that awaits a node has done so: its creation, or when it came back."""
-    if not task.status.attempt:
-        return task.metadata.creation_timestamp
     running = condition(task.status.conditions, CONDITION_RUNNING)
+    if running is None and condition(task.status.conditions, CONDITION_CLAIM_EXPIRED) is None:
+        return task.metadata.creation_timestamp if not task.status.handbacks else None
     return running.last_transition_time if running is not None and running.status == "False" else None
 
 

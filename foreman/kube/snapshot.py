@@ -54,20 +54,27 @@ async def events_about(cluster: Cluster, obj: Resource) -> tuple[News, ...]:
         listing = await cluster.list(EVENT, namespace=namespace, fields=fields)
     except ClusterError:
         return ()
-    return tuple(sorted((_news(each) for each in listing.items), key=lambda news: news.at or 0))
+    # A namesake that was deleted has Events of its own.
+    ours = [each for each in listing.items if cast(Any, each).involved_object.uid in ("", obj.metadata.uid)]
+    return tuple(sorted((_news(each) for each in ours), key=lambda news: news.at or 0))
 
 
 def _news(event: Any) -> News:
-    times = (getattr(event, name, None) for name in ("last_timestamp", "event_time", "first_timestamp"))
-    at = next((time for time in times if time), event.metadata.creation_timestamp)
-    source = getattr(event, "source", None)
-    who = getattr(source, "component", "") or getattr(event, "reporting_component", "") or "event"
-    return News(at, who, event.reason, event.message)
+    at = event.last_timestamp or event.first_timestamp or event.metadata.creation_timestamp
+    times = f" ({event.count} times)" if event.count > 1 else ""
+    return News(at, event.source.component or event.reporting_component or "event", event.reason, event.message + times)
 
 
 async def present(cluster: Cluster, namespace: str, name: str) -> AgenticTask | None:
     """The task, or None when there is no task of that name."""
     try:
         return cast(AgenticTask, await cluster.get("AgenticTask", name, namespace))
-    except NotFound:
+    except NotFound as error:
+        if kind_is_missing(error):
+            raise
         return None
+
+
+def kind_is_missing(error: NotFound) -> bool:
+    """Whether it is not the object but its kind that the server does not know."""
+    return any(words in str(error) for words in ("could not find the requested resource", "404 page not found"))

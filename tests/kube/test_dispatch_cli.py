@@ -4,42 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cli_kit import COMMAND, cli, one_line, write_kubeconfig
+from cli_kit import cli, command, one_line, started
 from hypothesis import given
 from hypothesis import strategies as st
+from kube_live import Live, until
+from kubeconfigs import kubeconfig
 from lab import Lab
-from real_server import RealServer, free_port
+from real_server import free_port
 from support import new_node, new_task
 
 from foreman.agent.agent import Agent, AgentOptions
 from foreman.agent.registrar import Identity
-from foreman.api import (
-    AgenticTask,
-    FleetNode,
-    FleetNodePhase,
-    FleetNodeSpec,
-    NodeAccelerator,
-    NodeCapability,
-    ObjectMeta,
-    Phase,
-    TaskKind,
-    to_wire,
-)
+from foreman.api import AgenticTask, FleetNodePhase, FleetNodeSpec, NodeCapability, TaskKind, to_wire
 from foreman.cli import dispatch
 from foreman.cli.manifest import BadManifest, flagged, from_flags, tasks_in, unknown_fields
 from foreman.cli.refusal import BadInput
 from foreman.executors.stub import StubExecutor
-from foreman.kube.cluster import KubeCluster
-from foreman.kube.connection import Connection
-from foreman.kube.runtime import AsyncioRuntime
-from foreman.operator import Operator, OperatorOptions
+from sim.apiserver import ApiServer
+from sim.http.serve import Server
 
 GOOD = """
 apiVersion: foreman.llmkube.dev/v1alpha1
@@ -155,7 +145,7 @@ def test_stdin_is_a_file_too():
 
 
 def test_a_server_that_is_not_there_is_said_at_once(tmp_path: Path):
-    config = write_kubeconfig(tmp_path, f"http://127.0.0.1:{free_port()}")
+    config = kubeconfig(tmp_path, f"http://127.0.0.1:{free_port()}")
     assert "does not answer" in one_line(cli("dispatch", "--kind", "verify", "--kubeconfig", config))
 
 
@@ -207,127 +197,156 @@ def test_when_one_name_is_taken_nothing_is_created(lab: Lab):
     assert set(lab.server.tables["AgenticTask"]) == {"default/b"}
 
 
-# a real API server
+# a whole fleet, over HTTP
 
 
-@asynccontextmanager
-async def fleet(server: RealServer, namespace: str) -> AsyncIterator[KubeCluster]:
-    """An operator and an agent on the server, as long as this lasts."""
-    connections = [await Connection.open(server.kubeconfig) for _ in range(2)]
-    runtime = AsyncioRuntime()
-    operator = Operator(KubeCluster(connections[0]), runtime, OperatorOptions(audit=False), lambda count: 0)
-    node = f"node-{namespace}"
-    spec = FleetNodeSpec(node_name=node, roles=("worker", namespace), slots=500)
-    capability = NodeCapability(accelerator=NodeAccelerator.CUDA, total_ram_gb=64, available_ram_gb=64)
+async def _run(words: tuple[str, ...], live: Live) -> subprocess.CompletedProcess[str]:
+    return await command(*words, "--kubeconfig", live.kubeconfig)
+
+
+async def fleet(live: Live) -> tuple[str, tuple[str, ...]]:
+    """An operator and an agent; the node's name, and flags of a task that only this node can take."""
+    await live.operator()
+    name = f"{live.namespace}-node"
+    runtime = live.runtime
     agent = Agent(
-        KubeCluster(connections[1]),
+        await live.connect(),
         runtime,
-        Identity(node, f"{node}/1", spec, {}),
+        Identity(name, f"{name}/1", FleetNodeSpec(node_name=name, roles=(live.namespace,), slots=500)),
         StubExecutor(runtime, 0.2),
-        lambda: capability,
-        AgentOptions(namespace=namespace),
+        lambda: NodeCapability(total_ram_gb=64, available_ram_gb=64),
+        AgentOptions(namespace=live.namespace),
     )
+    runtime.spawn(agent.run(live.stop), name)
 
-    async def both() -> None:
-        runtime.spawn(operator.run(), "operator")
-        await agent.run(runtime.event())
+    async def ready() -> bool:
+        nodes = (await live.cluster.list("FleetNode")).items
+        return any(each.metadata.name == name and each.status.phase is FleetNodePhase.READY for each in nodes)
 
-    running = asyncio.create_task(runtime.run(both()))
-    cluster = KubeCluster(connections[0])
-    try:
-        yield cluster
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await cluster.delete(FleetNode(metadata=ObjectMeta(name=node), spec=FleetNodeSpec(node_name=node)))
-        for connection in connections:
-            await connection.close()
+    await until(ready)
+    return name, ("-n", live.namespace, "--kind", "freeform", "--roles", live.namespace)
 
 
-@pytest.fixture
-def namespace() -> str:
-    return f"dispatch-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{os.getpid()}"
+class OverHttp:
+    """The simulator's API server, and the fleet on it."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._folder = request.getfixturevalue("tmp_path")
+        self._server = Server(ApiServer(lambda: int(time.time())))
+
+    async def start(self) -> str:
+        await self._server.start()
+        return kubeconfig(self._folder, self._server.url)
+
+    async def stop(self) -> None:
+        await self._server.stop()
 
 
-async def command(server: RealServer, *words: str) -> tuple[int, str, str]:
-    process = await started(server, *words)
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+class OverReal:
+    """The same on a real one."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._kubeconfig = request.getfixturevalue("real_server").kubeconfig
+
+    async def start(self) -> str:
+        return self._kubeconfig
+
+    async def stop(self) -> None:
+        return None
 
 
-async def started(server: RealServer, *words: str) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *COMMAND, *words, "--kubeconfig", server.kubeconfig, stdout=pipe, stderr=pipe
-    )
+@pytest.fixture(params=[OverHttp, OverReal], ids=lambda arm: arm.__name__)
+def told_on(request: pytest.FixtureRequest) -> Callable[[Callable[[Live], Awaitable[None]]], None]:
+    """Runs a story on a server."""
+    arm = request.param(request)
+
+    async def begin(story: Callable[[Live], Awaitable[None]]) -> None:
+        try:
+            async with Live(await arm.start()) as live:
+                body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": live.namespace}}
+                await live.cluster.connection.request("POST", "/api/v1/namespaces", body=body)
+                await story(live)
+        finally:
+            await arm.stop()
+
+    return lambda story: asyncio.run(begin(story))
 
 
-def test_a_task_is_followed_to_its_verdict(real_server: RealServer, namespace: str):
-    async def story() -> None:
-        mine = ("-n", namespace, "--kind", "freeform", "--roles", namespace)
-        async with fleet(real_server, namespace) as cluster:
-            await _namespace(cluster, namespace)
-            code, out, err = await command(real_server, "dispatch", *mine, "--name", "a", "--json")
-            assert (code, err) == (0, "")
-            rows = [json.loads(line) for line in out.splitlines()]
-            assert [row["phase"] for row in rows[:-1]][-1] == "Succeeded"
-            assert rows[-1] == {**rows[-1], "task": f"{namespace}/a", "verdict": "GO", "onTarget": True}
-            assert rows[-2]["node"] == f"node-{namespace}"
+def test_a_task_is_followed_to_its_verdict(told_on: Any):
+    async def story(live: Live) -> None:
+        node, mine = await fleet(live)
+        done = await _run(("dispatch", *mine, "--name", "a", "--json"), live)
+        assert (done.returncode, done.stderr) == (0, "")
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert (rows[-2]["phase"], rows[-2]["node"]) == ("Succeeded", node)
+        assert rows[-1] == {**rows[-1], "task": f"{live.namespace}/a", "verdict": "GO", "on_target": True}
 
-            code, out, err = await command(real_server, "dispatch", *mine, "--name", "a")
-            assert (code, out, err.count("\n")) == (2, "", 1)
-            assert "exists already" in err
+        assert "exists already" in one_line(await _run(("dispatch", *mine, "--name", "a"), live))
 
-            code, out, _ = await command(real_server, "explain", "task", f"{namespace}/a", "--json")
-            told = json.loads(out)
-            assert (code, told["verdict"], told["attempts"][0]["node"]) == (0, "GO", f"node-{namespace}")
+        done = await _run(("explain", "task", f"{live.namespace}/a", "--json"), live)
+        told = json.loads(done.stdout)
+        assert (done.returncode, told["verdict"], told["attempts"][0]["node"]) == (0, "GO", node)
 
-    asyncio.run(story())
+    told_on(story)
 
 
-def test_a_task_that_waits_is_explained_left_and_found_again(real_server: RealServer, namespace: str):
-    async def story() -> None:
-        mine = ("-n", namespace, "--kind", "freeform", "--roles", namespace)
-        async with fleet(real_server, namespace) as cluster:
-            await _namespace(cluster, namespace)
-            too_big = (*mine, "--name", "big", "--min-ram-gb", "128")
-            code, _, err = await command(real_server, "dispatch", *too_big, "--wait-timeout", "100ms")
-            assert (code, err.count("\n")) == (124, 1)
-            assert f"foreman dispatch --attach {namespace}/big" in err
+def test_tasks_of_a_file_are_followed_together(told_on: Any, tmp_path: Path):
+    async def story(live: Live) -> None:
+        _, _ = await fleet(live)
+        needs = {"roles": [live.namespace]}
+        first = to_wire(new_task("first", live.namespace, requiredCapability=needs))
+        second = to_wire(new_task("second", live.namespace, requiredCapability=needs, dependsOn=["first"]))
+        path = written(tmp_path, json.dumps(second) + "\n---\n" + json.dumps(first))
+        done = await _run(("dispatch", "-f", path), live)
+        assert done.returncode == 0, done
+        ends = [line for line in done.stdout.splitlines() if ": GO" in line]
+        assert [end.split(":")[0] for end in ends] == [f"{live.namespace}/first", f"{live.namespace}/second"]
 
-            code, out, _ = await command(real_server, "explain", "task", "big", "-n", namespace, "--json")
-            reasons = {each["node"]: each["reasons"] for each in json.loads(out)["why"]["nodes"]}
-            assert reasons[f"node-{namespace}"] == ["too little RAM (64 of 128 GiB)"]
-            code, out, _ = await command(real_server, "explain", "node", f"node-{namespace}")
-            assert f"{namespace}/big" in out
-
-            code, out, _ = await command(real_server, "dispatch", *mine, "--dry-run")
-            assert (code, f"-> node-{namespace} (first-fit)" in out) == (0, True)
-
-            following = await started(real_server, "dispatch", "--attach", f"{namespace}/big")
-            assert following.stdout is not None
-            await following.stdout.readline()
-            following.send_signal(signal.SIGINT)
-            _, err_bytes = await following.communicate()
-            assert following.returncode == 130
-            assert "interrupted" in err_bytes.decode()
-            assert "Traceback" not in err_bytes.decode()
-
-            task = await cluster.get("AgenticTask", "big", namespace)
-            assert task.status.phase in (None, Phase.PENDING), "it goes on waiting"
-            following = await started(real_server, "dispatch", "--attach", f"{namespace}/big")
-            assert following.stdout is not None
-            await following.stdout.readline()
-            await cluster.delete(task)
-            out_bytes, _ = await following.communicate()
-            assert (following.returncode, b"deleted before it ended" in out_bytes) == (1, True)
-
-    asyncio.run(story())
+    told_on(story)
 
 
-async def _namespace(cluster: KubeCluster, name: str) -> None:
-    """Where namespaces are objects it must be there first; elsewhere it is just a string."""
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    reply = await cluster.connection.request("POST", "/api/v1/namespaces", body=body)
-    assert reply.status in (201, 404, 409), reply
+def test_a_task_that_waits_is_explained_and_left(told_on: Any):
+    async def story(live: Live) -> None:
+        node, mine = await fleet(live)
+        big = f"{live.namespace}/big"
+        done = await _run(("dispatch", *mine, "--name", "big", "--min-ram-gb", "128", "--wait-timeout", "100ms"), live)
+        assert (done.returncode, done.stderr.count("\n")) == (124, 1), done
+        assert f"foreman dispatch --attach {big}" in done.stderr
+
+        done = await _run(("explain", "task", "big", "-n", live.namespace, "--json"), live)
+        reasons = {each["node"]: each["reasons"] for each in json.loads(done.stdout)["why"]["nodes"]}
+        assert reasons[node] == ["too little RAM (64 of 128 GiB)"]
+        assert big in (await _run(("explain", "node", node), live)).stdout
+
+        done = await _run(("dispatch", *mine, "--dry-run"), live)
+        assert (done.returncode, f"-> {node} (first-fit)" in done.stdout) == (0, True)
+
+    told_on(story)
+
+
+def test_interrupted_the_task_goes_on_and_is_found_again(told_on: Any):
+    async def story(live: Live) -> None:
+        await live.put("t")
+        attach = ("dispatch", "--attach", f"{live.namespace}/t", "--kubeconfig", live.kubeconfig)
+        following = await _following(attach)
+        following.send_signal(signal.SIGINT)
+        _, err = await following.communicate()
+        assert following.returncode == 130
+        assert err.decode().startswith(f"foreman: interrupted: {live.namespace}/t goes on")
+        assert err.count(b"\n") == 1
+        assert (await live.task("t")).status.phase is None
+
+        following = await _following(attach)
+        await live.cluster.delete(await live.task("t"))
+        out, _ = await following.communicate()
+        assert (following.returncode, b"deleted before it ended" in out) == (1, True)
+
+    told_on(story)
+
+
+async def _following(words: tuple[str, ...]) -> asyncio.subprocess.Process:
+    """A command that follows, once it has said so."""
+    process = await started(*words)
+    assert process.stdout is not None
+    assert await process.stdout.readline()
+    return process

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
-from cli_kit import answering, cli, one_line, write_kubeconfig
+from cli_kit import cli, command, one_line
+from kube_scripted import Script, serving, status
+from kubeconfigs import kubeconfig
 from lab import Lab
 from real_server import free_port
 from support import new_node, new_task
@@ -109,12 +112,12 @@ def test_a_file_that_is_no_trace_is_refused(tmp_path: Path):
 
 
 def test_a_server_that_is_not_there(tmp_path: Path):
-    config = write_kubeconfig(tmp_path, f"http://127.0.0.1:{free_port()}")
+    config = kubeconfig(tmp_path, f"http://127.0.0.1:{free_port()}")
     assert "does not answer: GET " in one_line(cli("explain", "task", "x", "--kubeconfig", config))
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "says"),
+    ("code", "message", "says"),
     [
         (
             403,
@@ -125,9 +128,15 @@ def test_a_server_that_is_not_there(tmp_path: Path):
         (404, "the server could not find the requested resource", "foreman crds | kubectl apply -f -"),
     ],
 )
-def test_what_the_server_refuses_is_one_line(tmp_path: Path, status: int, message: str, says: str):
-    with answering(status, message, tmp_path) as config:
-        assert says in one_line(cli("explain", "node", "x", "--kubeconfig", config))
+def test_what_the_server_refuses_is_one_line(tmp_path: Path, code: int, message: str, says: str):
+    async def story() -> None:
+        async with serving(Script(status(code, message))) as url:
+            config = kubeconfig(tmp_path, url)
+            assert says in one_line(await command("explain", "node", "x", "--kubeconfig", config))
+            assert says in one_line(await command("dispatch", "--kind", "verify", "--kubeconfig", config))
+            assert says in one_line(await command("dispatch", "--attach", "x", "--kubeconfig", config))
+
+    asyncio.run(story())
 
 
 # on a cluster, simulated and in this process
