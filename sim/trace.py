@@ -48,7 +48,7 @@ class Digest:
         if obj.kind == "ConfigMap":
             # Long texts that repeat what the task's own writes have said: a checksum of each will do.
             return " ".join(f"{name}={crc32(text.encode()):08x}" for name, text in obj.data.items())
-        spec = obj.spec
+        spec = getattr(obj, "spec", None)  # an Event has none
         known = self._specs.get(id(spec))
         if known is None:
             if len(self._specs) >= _SPECS:

@@ -7,6 +7,7 @@ earlier life of this agent goes back to Pending; a run whose task has been delet
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from foreman.agent.run import Run
@@ -64,6 +65,7 @@ class Watcher:
         self.draining = False
         self.landed = 0
         self.discarded = 0
+        self.on_discarded: Callable[[Run], None] | None = None
         self._claiming: dict[str, AgenticTask] = {}
         self._orphans: dict[str, AgenticTask] = {}
         self._wanted: dict[str, float] = {}
@@ -244,6 +246,8 @@ class Watcher:
             self.landed += 1
         else:
             self.discarded += 1
+            if self.on_discarded is not None:
+                self.on_discarded(run)
         if written is not None:
             self.tasks.observe(written)
         self._reckon(run.key, self.tasks.get(run.key))
@@ -311,7 +315,7 @@ class Watcher:
         except NotFound:
             return
         if node.status.instance not in ("", self.holder):
-            raise ProcessExit(f"{self.node} is now {node.status.instance}")
+            raise ProcessExit(f"{node.status.instance} has taken the name {self.node} over")
 
     # deadlines: one timer, for whichever run is due first
 

@@ -26,7 +26,6 @@ from .agent import (
 from .core import (
     ConfigMap,
     EventSource,
-    InvolvedObject,
     KubeEvent,
     Lease,
     LeaseSpec,
@@ -238,7 +237,6 @@ __all__ = [
     "Int32",
     "InvalidObject",
     "KINDS",
-    "InvolvedObject",
     "KubeEvent",
     "LABEL_AGENT",
     "LABEL_DISPATCH_RUN",

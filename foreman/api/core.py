@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from .meta import Int32, MicroTime, Model, Positive, Resource, Time
+from .workload import ObjectReference
 
 
 class LeaseSpec(Model):
@@ -36,18 +37,6 @@ class ConfigMap(Resource):
     data: dict[str, str] = {}
 
 
-class InvolvedObject(Model):
-    """What an event is about."""
-
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    field_path: str = ""
-
-
 class EventSource(Model):
     component: str = ""
     host: str = ""
@@ -63,7 +52,7 @@ class KubeEvent(Resource):
 
     api_version: Literal["v1"] = "v1"
     kind: Literal["Event"] = "Event"
-    involved_object: InvolvedObject = InvolvedObject()
+    involved_object: ObjectReference = ObjectReference()
     reason: str = ""
     message: str = ""
     type: str = ""

@@ -1,4 +1,4 @@
-"""Every kind Foreman reads or writes, by name."""
+"""Every kind Foreman reads or writes, by the name it has on the wire."""
 
 from __future__ import annotations
 
@@ -10,5 +10,6 @@ from .task import AgenticTask
 from .workload import Workload
 
 KINDS: dict[str, type[Resource]] = {
-    kind.__name__: kind for kind in (AgenticTask, FleetNode, Workload, Agent, ModelProfile, Lease, ConfigMap)
-} | {"Event": KubeEvent}
+    kind.model_fields["kind"].default: kind
+    for kind in (AgenticTask, FleetNode, Workload, Agent, ModelProfile, Lease, ConfigMap, KubeEvent)
+}

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import crds, dispatch, explain, sim
+from foreman.cli import agent, crds, dispatch, explain, operator, sim
 
 app = typer.Typer(
     name="foreman",
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 app.add_typer(sim.app, name="sim")
 app.add_typer(explain.app, name="explain")
+app.command("operator")(operator.operator)
+app.command("agent")(agent.agent)
 app.command("crds")(crds.crds)
 app.command("dispatch")(dispatch.dispatch)
 

@@ -13,7 +13,7 @@ from foreman.decide.account import Answer, News, TaskAccount
 from foreman.decide.attempts import Attempt
 from foreman.decide.explain import Fit
 from foreman.decide.node_account import NodeAccount
-from foreman.decide.outlook import duration
+from foreman.decide.outlook import roughly
 
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
@@ -113,9 +113,9 @@ def _times(account: TaskAccount) -> str:
     waited, ran = account.times
     parts = [created]
     if waited is not None:
-        parts.append(f"waited {duration(waited)}" + (" until its last claim" if ran is not None else ""))
+        parts.append(f"waited {roughly(waited)}" + (" until its last claim" if ran is not None else ""))
     if ran is not None:
-        parts.append(f"ran {duration(ran)}")
+        parts.append(f"ran {roughly(ran)}")
     return ", ".join(parts)
 
 
@@ -207,7 +207,7 @@ def _nodes(nodes: Sequence[Fit]) -> Table:
 def _running(account: NodeAccount) -> Table:
     rows: list[tuple[str | Text, ...]] = []
     for each in account.tasks:
-        since = duration(account.at - each.since) if each.since is not None else ""
+        since = roughly(account.at - each.since) if each.since is not None else ""
         takes = " ".join(
             filter(None, ("a slot" if each.slot else "no slot", f"{each.ram_gb} GiB" if each.ram_gb else ""))
         )
@@ -238,7 +238,7 @@ def _news(news: Sequence[News], at: float) -> Table:
 
 def _phase(phase: str, since: float | None, at: float, where: str) -> Text:
     lasting = (
-        f" for {duration(max(at - since, 0))}" if since is not None and phase not in ("Succeeded", "Failed") else ""
+        f" for {roughly(max(at - since, 0))}" if since is not None and phase not in ("Succeeded", "Failed") else ""
     )
     ended = f" {_stamp(since, at)}" if since is not None and not lasting else ""
     return Text.assemble((phase, _PHASES.get(phase, "cyan")), f"{where}{lasting}{ended}")
@@ -250,9 +250,9 @@ def _stamp(time: float | None, at: float) -> str:
         return "unknown"
     ago = at - time
     return f"{format_time(int(time))}, " + (
-        f"{duration(ago)} ago" if ago >= 0 else f"{duration(-ago)} ahead of our clock"
+        f"{roughly(ago)} ago" if ago >= 0 else f"{roughly(-ago)} ahead of our clock"
     )
 
 
 def _between(start: float | None, end: float | None) -> str:
-    return duration(max(end - start, 0)) if start is not None and end is not None else ""
+    return roughly(max(end - start, 0)) if start is not None and end is not None else ""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreman.cli.live import AsJson, Kubeconfig, KubeContext, Namespace, on_cluster, split_key
+from foreman.cli import flags
+from foreman.cli.live import AsJson, Namespace, on_cluster, split_key
 from foreman.cli.refusal import refuse
 from foreman.cluster import AlreadyExists, Unavailable
 
@@ -48,8 +49,8 @@ def dispatch(
     files: Files = None,
     attach: Annotated[str | None, typer.Option(metavar="NS/NAME", help="Submit nothing; follow this task.")] = None,
     namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: KubeContext = None,
+    kubeconfig: flags.Kubeconfig = None,
+    kube_context: flags.KubeContext = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the tasks to their end.")] = True,
     wait_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Follow no longer than this.")] = None,
     dry_run: DryRun = False,
@@ -69,21 +70,21 @@ def dispatch(
         "payload": {"prompt": prompt, "repo": repo, "issue": issue, "branch": branch},
         "requiredCapability": _capability(accelerator, min_ram_gb, min_context_tokens, roles, node_selector),
         "priority": priority,
-        "timeoutSeconds": _whole_seconds(timeout, "--timeout"),
+        "timeoutSeconds": _timeout(timeout),
         "retryPolicy": {"maxAttempts": max_attempts},
         "dependsOn": depends_on,
     }
-    limit = _seconds(wait_timeout, "--wait-timeout")
+    limit = flags.seconds("--wait-timeout", wait_timeout) if wait_timeout is not None else None
     _check(attach is not None, bool(files), flagged(spec), (name, generate_name), dry_run, policy)
     if attach is not None:
-        raise typer.Exit(_attach(kubeconfig, context, split_key(attach, namespace), limit, as_json))
+        raise typer.Exit(_attach(kubeconfig, kube_context, split_key(attach, namespace), limit, as_json))
     try:
         tasks = _tasks(files, flagged(spec), name, generate_name, namespace)
     except BadManifest as error:
         refuse(str(error))
     if dry_run:
-        raise typer.Exit(_ask(kubeconfig, context, tasks, policy, as_json))
-    raise typer.Exit(_submit(kubeconfig, context, tasks, wait, limit, as_json))
+        raise typer.Exit(_ask(kubeconfig, kube_context, tasks, policy, as_json))
+    raise typer.Exit(_submit(kubeconfig, kube_context, tasks, wait, limit, as_json))
 
 
 # what was asked for
@@ -105,8 +106,7 @@ def _check(
         refuse("with --agent-ref the Agent says what the node must have: such flags of the task would do nothing")
     if all(names):
         refuse("--name and --generate-name exclude each other")
-    if policy not in POLICIES:
-        refuse(f"unknown policy {policy!r}: expected {', '.join(POLICIES)}")
+    flags.choice("--policy", policy, POLICIES)
 
 
 def _capability(
@@ -117,31 +117,13 @@ def _capability(
         "minRAMGB": ram_gb,
         "minContextTokens": tokens,
         "roles": [each.strip() for each in roles.split(",")] if roles else None,
-        "nodeSelector": _labels(labels),
+        "nodeSelector": flags.labels("--node-selector", ",".join(labels)) if labels else None,
     }
 
 
-def _labels(given: list[str] | None) -> dict[str, str] | None:
-    for each in given or ():
-        if "=" not in each:
-            refuse(f"--node-selector {each}: expected KEY=VALUE")
-    return {key: value for key, _, value in (each.partition("=") for each in given)} if given else None
-
-
-def _seconds(text: str | None, option: str) -> float | None:
-    from sim.units import duration
-
-    try:
-        return duration(text) / 1_000_000 if text is not None else None
-    except ValueError as error:
-        refuse(f"{option}: {error}")
-
-
-def _whole_seconds(text: str | None, option: str) -> int | None:
-    seconds = _seconds(text, option)
-    if seconds is not None and (seconds < 1 or seconds != int(seconds)):
-        refuse(f"{option} {text}: the API counts in whole seconds, and 1s is the least")
-    return int(seconds) if seconds is not None else None
+def _timeout(text: str | None) -> int | None:
+    """The API counts in whole seconds."""
+    return round(flags.seconds("--timeout", text, at_least=1)) if text is not None else None
 
 
 def _tasks(

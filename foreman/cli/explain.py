@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from foreman.cli.live import AsJson, Kubeconfig, KubeContext, Namespace, on_cluster, split_key
+from foreman.cli import flags
+from foreman.cli.live import AsJson, Namespace, on_cluster, split_key
 from foreman.cli.refusal import refuse
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class Source(NamedTuple):
 def task(
     name: Annotated[str, typer.Argument(metavar="TASK", help="NAME, or NAMESPACE/NAME.")],
     namespace: Namespace = None,
-    kubeconfig: Kubeconfig = None,
-    context: KubeContext = None,
+    kubeconfig: flags.Kubeconfig = None,
+    kube_context: flags.KubeContext = None,
     trace: Trace = None,
     scenario: ScenarioFile = None,
     at: At = None,
@@ -76,15 +77,17 @@ def task(
         found = _task_in_simulation(source, name, namespace, policy)
     else:
         wanted = split_key(name, namespace)
-        found = on_cluster(kubeconfig, context, lambda cluster, runtime: _live_task(cluster, runtime, *wanted, policy))
+        found = on_cluster(
+            kubeconfig, kube_context, lambda cluster, runtime: _live_task(cluster, runtime, *wanted, policy)
+        )
     _show(found, as_json)
 
 
 @app.command("node")
 def node(
     name: Annotated[str, typer.Argument(metavar="NODE", help="Name of a FleetNode.")],
-    kubeconfig: Kubeconfig = None,
-    context: KubeContext = None,
+    kubeconfig: flags.Kubeconfig = None,
+    kube_context: flags.KubeContext = None,
     trace: Trace = None,
     scenario: ScenarioFile = None,
     at: At = None,
@@ -99,7 +102,9 @@ def node(
     if source.simulated:
         found = _node_in_simulation(source, name, policy)
     else:
-        found = on_cluster(kubeconfig, context, lambda cluster, runtime: _live_node(cluster, runtime, name, policy))
+        found = on_cluster(
+            kubeconfig, kube_context, lambda cluster, runtime: _live_node(cluster, runtime, name, policy)
+        )
     _show(found, as_json)
 
 
@@ -189,8 +194,8 @@ def _scenario(source: Source) -> Any:
 
 
 def _look(source: Source, key: str) -> Look:
+    from foreman.durations import duration
     from sim.replay import look, look_at_trace
-    from sim.units import duration
 
     try:
         at = duration(source.at) if source.at is not None else None
@@ -221,8 +226,8 @@ def _source(
 def _check_policy(policy: str | None) -> None:
     from foreman.decide.policies import POLICIES
 
-    if policy is not None and policy not in POLICIES:
-        refuse(f"unknown policy {policy!r}: expected {', '.join(POLICIES)}")
+    if policy is not None:
+        flags.choice("--policy", policy, POLICIES)
 
 
 def _elsewhere(keys: Any, name: str) -> str:

@@ -14,7 +14,7 @@ import typer
 from foreman.api import AgenticTask, Phase, format_time, succeeded_on_target
 from foreman.cluster import Cluster, ClusterError
 from foreman.decide.attempts import change
-from foreman.decide.outlook import duration
+from foreman.decide.outlook import roughly
 from foreman.dispatching import follow
 from foreman.runtime import Runtime
 
@@ -97,6 +97,6 @@ async def follow_all(
         async with asyncio.timeout(limit):
             good = await asyncio.gather(*map(one, tasks))
     except TimeoutError:
-        voice.left(f"not over after {duration(limit or 0)}")
+        voice.left(f"not over after {roughly(limit or 0)}")
         return TIMED_OUT
     return 0 if all(good) else OFF_TARGET

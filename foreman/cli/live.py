@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Work = Callable[["KubeCluster", "AsyncioRuntime"], Awaitable[T]]
 
-Kubeconfig = Annotated[
-    str | None, typer.Option("--kubeconfig", metavar="FILE", help="Which cluster (default: as kubectl finds it).")
-]
-KubeContext = Annotated[
-    str | None,
-    typer.Option("--kube-context", metavar="NAME", help="A context of the kubeconfig other than its current."),
-]
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", metavar="NS", help="Namespace (default: default).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 INSTALL_CRDS = "install its CRDs: foreman crds | kubectl apply -f -"

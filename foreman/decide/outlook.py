@@ -34,7 +34,7 @@ def outlook(snapshot: Snapshot, task: AgenticTask, advice: str, next_node: str) 
 def _waiting(snapshot: Snapshot, task: AgenticTask, advice: str, next_node: str) -> list[str]:
     step = step_of(snapshot, task)
     if isinstance(step, Wait):
-        bound = f"; given up in {duration(step.seconds)}" if step.seconds is not None else ""
+        bound = f"; given up in {roughly(step.seconds)}" if step.seconds is not None else ""
         return [f"goes on when what it waits for has ended{bound}"]
     if isinstance(step, Write):
         phase = step.changes.get("phase")
@@ -44,7 +44,7 @@ def _waiting(snapshot: Snapshot, task: AgenticTask, advice: str, next_node: str)
     if agent_is_missing(snapshot, task):
         return ["the operator is about to fail it: its Agent does not exist"]
     if rest := rest_of(snapshot, task):
-        return [f"may be placed again in {duration(rest)}"]
+        return [f"may be placed again in {roughly(rest)}"]
     if next_node:
         return [f"goes to {next_node} in the next scheduling cycle"]
     return [advice] if advice else []
@@ -89,7 +89,7 @@ def _deadline(snapshot: Snapshot, task: AgenticTask) -> list[str]:
     limit = custody.timeout_of(task)
     left = started + limit - snapshot.at
     enforced = f"the operator enforces it {custody.DEADLINE_GRACE_SECONDS}s later"
-    return [f"its deadline ({duration(limit)}) passes {_in(left)}; {enforced}"]
+    return [f"its deadline ({roughly(limit)}) passes {_in(left)}; {enforced}"]
 
 
 def _after_the_end(snapshot: Snapshot, task: AgenticTask) -> list[str]:
@@ -104,10 +104,10 @@ def _after_the_end(snapshot: Snapshot, task: AgenticTask) -> list[str]:
 
 
 def _in(seconds: float) -> str:
-    return f"in {duration(seconds)}" if seconds > 0 else "any moment now"
+    return f"in {roughly(seconds)}" if seconds > 0 else "any moment now"
 
 
-def duration(seconds: float) -> str:
+def roughly(seconds: float) -> str:
     """'20ms', '0.3s', '45s', '2m30s', '3h5m', '2d4h': two units at most."""
     if 0 < seconds < 0.1:
         return f"{seconds * 1000:.0f}ms"

@@ -112,7 +112,7 @@ class Fleet:
         self.audit = await keeps_records(client)
         options = OperatorOptions(namespace=self.namespace, audit=self.audit)
         self.operator = Operator(client, self.runtime, options, lambda n: 0)
-        self.runtime.spawn(self.operator.run(), "operator")
+        self.runtime.spawn(self.operator.run(self.stop), "operator")
         for cache in (self.operator.tasks, self.operator.nodes):
             await cache.synced.wait()
 

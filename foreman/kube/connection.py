@@ -7,6 +7,7 @@ any status is returned.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -167,8 +168,15 @@ def describe(error: BaseException) -> str:
     if isinstance(error, asyncio.TimeoutError):
         return "timed out"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
+        return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _reason(error: OSError) -> str:
+    # asyncio's own text for a refused connection repeats the address instead of saying what is wrong.
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error)
 
 
 def _client(configuration: Configuration) -> ApiClient:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from foreman.api import KINDS, Agent, AgenticTask, ConfigMap, FleetNode, InvalidObject, parse
+from foreman.api import Agent, AgenticTask, ConfigMap, FleetNode, InvalidObject, KubeEvent, parse
 from foreman.api.meta import Resource
 from foreman.cluster import Cluster, ClusterError, NotFound
 from foreman.decide.account import News
 from foreman.decide.snapshot import Snapshot
-
-EVENT = "Event"
+from foreman.kube.events import CLUSTER_SCOPED_NAMESPACE, NO_SUCH_API
 
 
 async def read_snapshot(cluster: Cluster, wall: int) -> Snapshot:
@@ -44,22 +43,20 @@ def task_of(record: dict[str, Any], recorded_at: int | None) -> AgenticTask:
 
 
 async def events_about(cluster: Cluster, obj: Resource) -> tuple[News, ...]:
-    """Kubernetes Events about the object, oldest first; none where this version, or our permission, has none."""
-    if EVENT not in KINDS:
-        return ()
-    # Events about an object without a namespace are kept in namespace default.
-    namespace = obj.metadata.namespace or "default"
+    """Kubernetes Events about the object, oldest first; none where we may not read them."""
+    namespace = obj.metadata.namespace or CLUSTER_SCOPED_NAMESPACE
     fields = {"involvedObject.kind": obj.kind, "involvedObject.name": obj.metadata.name}
     try:
-        listing = await cluster.list(EVENT, namespace=namespace, fields=fields)
+        listing = await cluster.list("Event", namespace=namespace, fields=fields)
     except ClusterError:
         return ()
     # A namesake that was deleted has Events of its own.
-    ours = [each for each in listing.items if cast(Any, each).involved_object.uid in ("", obj.metadata.uid)]
+    told = cast("tuple[KubeEvent, ...]", listing.items)
+    ours = [each for each in told if each.involved_object.uid in ("", obj.metadata.uid)]
     return tuple(sorted((_news(each) for each in ours), key=lambda news: news.at or 0))
 
 
-def _news(event: Any) -> News:
+def _news(event: KubeEvent) -> News:
     at = event.last_timestamp or event.first_timestamp or event.metadata.creation_timestamp
     times = f" ({event.count} times)" if event.count > 1 else ""
     return News(at, event.source.component or event.reporting_component or "event", event.reason, event.message + times)
@@ -77,4 +74,4 @@ async def present(cluster: Cluster, namespace: str, name: str) -> AgenticTask | 
 
 def kind_is_missing(error: NotFound) -> bool:
     """Whether it is not the object but its kind that the server does not know."""
-    return any(words in str(error) for words in ("could not find the requested resource", "404 page not found"))
+    return any(words in str(error) for words in (NO_SUCH_API, "404 page not found"))

@@ -99,7 +99,7 @@ def placed_by_the_operator(lab, policy):
     lab.server.observers.append(committed)
     process = lab.process("operator")
     operator = Operator(lab.client(process), process, OperatorOptions(policy=policy, audit=False), lambda count: 0)
-    process.spawn(operator.run(), "operator")
+    process.spawn(operator.run(process.stop), "operator")
     lab.advance(5)
     return placed
 

@@ -60,7 +60,7 @@ class Live:
         options = {"audit": False, "namespace": self.namespace} | options
         made = Operator(await self.connect(), self.runtime, OperatorOptions(**options), lambda n: 0)
         self.operators.append(made)
-        self.runtime.spawn(made.run(), "operator")
+        self.runtime.spawn(made.run(self.stop), "operator")
         return made
 
     async def agent(self, slots: int = 1, executor: Any = None, **options: Any) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from kube_certificates import certificate, openssl, serving_as
 from kube_scripted import Script, listing, serving, status
 from kubeconfigs import kubeconfig
 
@@ -20,8 +18,6 @@ from foreman.kube import connection as module
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
 from foreman.kube.credentials import Credentials, NoCluster
-
-openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command")
 
 
 async def opened(path: str | None, context: str | None = None) -> str:
@@ -197,49 +193,6 @@ def test_an_exec_plugin_is_asked_once_while_its_answer_is_good(tmp_path: Path) -
 
 
 # certificates
-
-
-AUTHORITY = """
-[ca]
-default_ca = own
-[own]
-database = {folder}/index
-new_certs_dir = {folder}
-default_md = sha256
-rand_serial = yes
-policy = policy
-x509_extensions = extensions
-[policy]
-commonName = supplied
-[extensions]
-basicConstraints = critical,CA:true
-keyUsage = critical,digitalSignature,keyCertSign
-subjectAltName = IP:127.0.0.1
-[req]
-distinguished_name = name
-[name]
-"""
-
-
-def certificate(folder: Path, name: str, until: str = "20991231000000Z") -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, good from 2020 `until` then, and its key."""
-    own = folder / name
-    own.mkdir()
-    (own / "index").touch()
-    (own / "config").write_text(AUTHORITY.format(folder=own))
-    cert, key, request = own / "crt", own / "key", own / "csr"
-    new = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}"]
-    sign = ["ca", "-batch", "-selfsign", "-keyfile", key, "-in", request, "-notext", "-out", cert]
-    dates = ["-startdate", "20200101000000Z", "-enddate", until]
-    for command in ([*new, "-keyout", key, "-out", request], [*sign, *dates]):
-        subprocess.run(["openssl", *command, "-config", own / "config"], check=True, capture_output=True)
-    return cert, key
-
-
-def serving_as(cert: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context
 
 
 @openssl
