@@ -149,7 +149,7 @@ def account(
         attempts=attempts_of(history) or last_attempt(task),
         times=_times(snapshot, task),
         outlook=outlook(snapshot, task, reason.advice if reason is not None else "", ahead.placed.get(task.key, "")),
-        news=(*_said(status.conditions), *news),
+        news=in_order((*said(status.conditions), *news)),
     )
 
 
@@ -289,11 +289,16 @@ def _times(snapshot: Snapshot, task: AgenticTask) -> Times:
     return Times(waited, max((status.finished_at or snapshot.at) - status.claimed_at, 0))
 
 
-def _said(conditions: tuple[Condition, ...]) -> tuple[News, ...]:
-    ordered = sorted(conditions, key=lambda each: each.last_transition_time)
+def said(conditions: tuple[Condition, ...]) -> tuple[News, ...]:
+    """What the conditions of an object tell."""
     return tuple(
-        News(each.last_transition_time, f"{each.type}={each.status}", each.reason, each.message) for each in ordered
+        News(each.last_transition_time, f"{each.type}={each.status}", each.reason, each.message) for each in conditions
     )
+
+
+def in_order(news: Iterable[News]) -> tuple[News, ...]:
+    """Oldest first; what has no time of its own last."""
+    return tuple(sorted(news, key=lambda each: (each.at is None, each.at or 0)))
 
 
 _TIMES = frozenset({"at", "created", "since", "assigned", "claimed", "ended", "heartbeat"})

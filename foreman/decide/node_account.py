@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from foreman.api import FleetNode, FleetNodePhase
-from foreman.decide.account import News
+from foreman.decide.account import News, in_order, said
 from foreman.decide.explain import fit
 from foreman.decide.forecast import Forecast, fleet_of, forecast
 from foreman.decide.snapshot import Snapshot, on_node
@@ -68,10 +68,6 @@ class NodeAccount(NamedTuple):
 def node_account(snapshot: Snapshot, node: FleetNode, policy: str, news: tuple[News, ...] = ()) -> NodeAccount:
     """The account of `node`, over the other nodes and all tasks of the snapshot."""
     status, name = node.status, node.metadata.name
-    said = (
-        News(each.last_transition_time, f"{each.type}={each.status}", each.reason, each.message)
-        for each in status.conditions
-    )
     return NodeAccount(
         at=snapshot.at,
         node=name,
@@ -84,7 +80,7 @@ def node_account(snapshot: Snapshot, node: FleetNode, policy: str, news: tuple[N
         offer=_offer(snapshot, node, policy),
         tasks=tuple(_running(snapshot, name)),
         waiting=tuple(_candidates(snapshot, name, policy)),
-        news=(*said, *news),
+        news=in_order((*said(status.conditions), *news)),
     )
 
 

@@ -47,7 +47,7 @@ def _waiting(snapshot: Snapshot, task: AgenticTask, advice: str, next_node: str)
         return [f"may be placed again in {roughly(rest)}"]
     if next_node:
         return [f"goes to {next_node} in the next scheduling cycle"]
-    return [advice] if advice else []
+    return [advice if advice.startswith("waits") else "stays Pending until a node fits it, for ever if need be"]
 
 
 def _claim(snapshot: Snapshot, task: AgenticTask) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from support import new_agent, new_node, new_task
 
 from foreman.api import Condition, FleetNodePhase, Phase, Verdict
-from foreman.decide.account import Place, account, answers, as_data
+from foreman.decide.account import News, Place, account, answers, as_data
 from foreman.decide.node_account import node_account
 from foreman.decide.snapshot import Snapshot
 
@@ -49,10 +49,10 @@ WANTS_CUDA = {"accelerator": "cuda"}
 @pytest.mark.parametrize(
     ("tasks", "nodes", "agents", "reason", "next_"),
     [
-        ([task()], [], [], "NoNodes", "start a foreman agent"),
+        ([task()], [], [], "NoNodes", "stays Pending until a node fits"),
         ([task()], [node()], [], "Placeable", "goes to n in the next scheduling cycle"),
         ([task(phase=None)], [node()], [], "Placeable", "no operator has looked at it yet"),
-        ([task(requiredCapability=WANTS_CUDA)], [node()], [], "Unschedulable", "would fit 1 node if"),
+        ([task(requiredCapability=WANTS_CUDA)], [node()], [], "Unschedulable", "stays Pending until a node fits"),
         ([task(), running("other")], [node()], [], "NodesBusy", "waits for a free slot on 1 node"),
         ([task()], [node(phase="NotReady")], [], "NodesNotReady", "waits for a node to become ready"),
         ([task(), task("first", created=NOW - 90)], [node()], [], "TasksAhead", "waits for its turn"),
@@ -88,6 +88,13 @@ def test_why_it_is_pending_and_what_comes_next(tasks, nodes, agents, reason, nex
     found = told(*tasks, nodes=nodes, agents=agents)
     assert found.why.reason == reason
     assert any(next_ in line for line in found.outlook), found.outlook
+
+
+def test_what_is_told_is_in_order_of_time():
+    waits = task(conditions=(condition("B", "True", NOW - 1), condition("A", "True", NOW - 9)))
+    snapshot = Snapshot(NOW, [waits], [], [])
+    found = account(snapshot, waits, "first-fit", (), (News(None, "x", "R", "m"), News(NOW - 5, "x", "R", "m")))
+    assert [each.at for each in found.news] == [NOW - 9, NOW - 5, NOW - 1, None]
 
 
 def test_every_node_answers_for_itself_with_numbers():
