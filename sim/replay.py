@@ -80,7 +80,7 @@ def _look(world: World, key: str, at: int | None) -> Look:
             history.append(Seen(EPOCH + world.now() / SECOND, change.actor, change.new))
 
     world.server.observers.append(committed)
-    world.run(until=at)
+    world.run(until=min(at, world.scenario.until) if at is not None else None)
     tables = world.server.tables
     wall = EPOCH + world.now() // SECOND
     everything: tuple[Any, ...] = tuple(tables[kind].values() for kind in ("AgenticTask", "FleetNode", "Agent"))

@@ -41,6 +41,12 @@ def test_the_end_is_looked_at_without_a_time():
     assert len(told["attempts"]) == 3
 
 
+def test_a_time_after_the_end_is_the_end():
+    over = ("--scenario", "million", "--set", "workload.count=50", "--set", "until=5s", "--json")
+    late, end = (said(cli("explain", "node", "node-000", *over, *at)) for at in (["--at", "9h"], []))
+    assert late == end
+
+
 def test_a_pipe_gets_plain_lines_that_answer_first():
     lines = cli("explain", "task", "long", *STRIKES, "--at", "150s").stdout.splitlines()
     assert "\x1b" not in "".join(lines)
