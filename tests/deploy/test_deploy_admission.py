@@ -73,7 +73,9 @@ ADMITTED = {
     "a machine reports": status(MAC, task("Running"), task("Succeeded", verdict="GO")),
     "a machine hands back what ran": status(MAC, task("Running"), task("Pending", node="")),
     "a machine hands back what it never claimed": status(MAC, task("Scheduled"), task("Pending", node="")),
-    "a pod claims its task": status(POD, task("Scheduled", "ip-10-0-0-7.internal"), task("Running", "ip-10-0-0-7.internal"), "ip-10-0-0-7.internal"),
+    "a pod claims its task": status(
+        POD, task("Scheduled", "ip-10-0-0-7.internal"), task("Running", "ip-10-0-0-7.internal"), "ip-10-0-0-7.internal"
+    ),
     "a pod hands back": status(POD, task("Running", "n1"), task("Pending", ""), "n1"),
     "a machine registers": fleet(MAC, "CREATE", "mac-1"),
     "a machine's heartbeat": fleet(MAC, "UPDATE", "mac-1", "status"),
@@ -88,36 +90,60 @@ ADMITTED = {
     "the operator writes a record anew": config(OPERATOR, "UPDATE", record(audit="true")),
     "the operator prunes a record": config(OPERATOR, "DELETE", record(audit="true")),
     "a user's ConfigMap": config("alice", "CREATE", record("mine")),
-}  # fmt: skip
+}
 
 REFUSED = {
     "another machine's task": (status(MAC, task("Running", "mac-2"), task("Succeeded", "mac-2")), "its own node"),
-    "taking another machine's task": (status(MAC, task("Scheduled", "mac-2"), task("Running", "mac-1")), "its own node"),
+    "taking another machine's task": (
+        status(MAC, task("Scheduled", "mac-2"), task("Running", "mac-1")),
+        "its own node",
+    ),
     "a task nobody holds": (status(MAC, task("Pending", ""), task("Running")), "its own node"),
     "a task without a status": (status(MAC, GONE, task("Running")), "its own node"),
     "a longer name": (status(MAC, task("Running", "mac-10"), task("Succeeded", "mac-10")), "its own node"),
     "a pod on another node": (status(POD, task("Running", "n1"), task("Succeeded", "n1"), "n2"), "its own node"),
     "a pod's account without a pod": (status(POD, task("Running", "n1"), task("Succeeded", "n1")), "its own node"),
-    "a machine that claims to be a pod": (status(MAC, task("Running", "n1"), task("Succeeded", "n1"), "n1"), "its own node"),
+    "a machine that claims to be a pod": (
+        status(MAC, task("Running", "n1"), task("Succeeded", "n1"), "n1"),
+        "its own node",
+    ),
     "giving a task to another node": (status(MAC, task("Running"), task("Running", "mac-2")), "not to another node"),
     "writing to a finished task": (status(MAC, task("Succeeded"), task("Failed")), "from Succeeded to Failed"),
-    "finishing what was never claimed": (status(MAC, task("Scheduled"), task("Succeeded")), "from Scheduled to Succeeded"),
+    "finishing what was never claimed": (
+        status(MAC, task("Scheduled"), task("Succeeded")),
+        "from Scheduled to Succeeded",
+    ),
     "changing the attempt": (status(MAC, task("Running"), task("Running", attempt=2)), "the attempt"),
     "dropping the attempt": (status(MAC, task("Running"), task("Pending", node="", attempt=0)), "the attempt"),
-    "a task's spec": (Review(MAC, "UPDATE", GROUP, "agentictasks", "", task(), task()), "nothing of a task but its status"),
-    "submitting a task": (Review(MAC, "CREATE", GROUP, "agentictasks", "", None, GONE), "nothing of a task but its status"),
-    "deleting a task": (Review(MAC, "DELETE", GROUP, "agentictasks", "", task(), None), "nothing of a task but its status"),
+    "a task's spec": (
+        Review(MAC, "UPDATE", GROUP, "agentictasks", "", task(), task()),
+        "nothing of a task but its status",
+    ),
+    "submitting a task": (
+        Review(MAC, "CREATE", GROUP, "agentictasks", "", None, GONE),
+        "nothing of a task but its status",
+    ),
+    "deleting a task": (
+        Review(MAC, "DELETE", GROUP, "agentictasks", "", task(), None),
+        "nothing of a task but its status",
+    ),
     "registering another name": (fleet(MAC, "CREATE", "mac-2"), "not mac-2"),
     "another machine's heartbeat": (fleet(MAC, "UPDATE", "mac-2", "status"), "not mac-2"),
     "deleting another machine": (fleet(MAC, "DELETE", "mac-2"), "not mac-2"),
     "a pod registering another node": (fleet(POD, "CREATE", "n2", on="n1"), "not n2"),
     "a pod's account registering without a pod": (fleet(POD, "CREATE", "n1"), "not n1"),
     "a pod posing as a machine": (fleet(POD, "UPDATE", "mac-1", "status", on="n1"), "not mac-1"),
-    "the operator's ConfigMap of another name": (config(OPERATOR, "CREATE", record("coredns", audit="true")), "foreman-audit-"),
-    "the operator overwriting a ConfigMap": (config(OPERATOR, "UPDATE", record("coredns"), record("coredns", audit="true")), "foreman-audit-"),
+    "the operator's ConfigMap of another name": (
+        config(OPERATOR, "CREATE", record("coredns", audit="true")),
+        "foreman-audit-",
+    ),
+    "the operator overwriting a ConfigMap": (
+        config(OPERATOR, "UPDATE", record("coredns"), record("coredns", audit="true")),
+        "foreman-audit-",
+    ),
     "the operator deleting a ConfigMap": (config(OPERATOR, "DELETE", record("foreman-audit-mine")), "labelled"),
     "the operator's record without its label": (config(OPERATOR, "CREATE", record(audit="no")), "labelled"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("review", ADMITTED.values(), ids=ADMITTED)
@@ -138,7 +164,9 @@ def test_an_agents_steps_are_its_rows_of_the_ownership_table(old: Phase | None, 
     assert (refusals(POLICIES, review) == []) is (task_violation(AGENT, old, new, [written]) is None)
 
 
-@pytest.mark.parametrize("name", ["cascade", "claim-race", "node-flap", "scheduler-failover", "three-strikes", "zombie-agent"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["cascade", "claim-race", "node-flap", "scheduler-failover", "three-strikes", "zombie-agent"]
+)
 def test_nothing_the_product_commits_is_refused(name: str) -> None:
     """Every write that a simulated run commits, put before the policies as the API server would."""
     world = World(load(name), check=False)

@@ -27,8 +27,12 @@ def _generated(said: dict[str, Any]) -> list[str]:
 def named(directory: Path) -> list[Path]:
     """Every file the kustomization names, apart from other kustomizations."""
     said = kustomization(directory)
-    entries = [*said.get("resources", []), *_generated(said), *(p["path"] for p in said.get("patches", []) if "path" in p)]
-    return [path for path in ((directory / entry).resolve() for entry in entries) if not path.is_dir()]  # fmt: skip
+    entries = [
+        *said.get("resources", []),
+        *_generated(said),
+        *(p["path"] for p in said.get("patches", []) if "path" in p),
+    ]
+    return [path for path in ((directory / entry).resolve() for entry in entries) if not path.is_dir()]
 
 
 @pytest.mark.parametrize("directory", [*KUSTOMIZATIONS, ROOT / "crds"], ids=_relative)
@@ -53,7 +57,7 @@ def test_every_manifest_belongs_to_a_kustomization() -> None:
 
 
 def test_the_definitions_are_the_generated_files() -> None:
-    assert {path for path in named(ROOT / "crds")} == {ROOT / "crds" / crd_file_name(kind) for kind in CRD_KINDS}
+    assert set(named(ROOT / "crds")) == {ROOT / "crds" / crd_file_name(kind) for kind in CRD_KINDS}
     assert sum(each.kind == "CustomResourceDefinition" for each in BASE) == len(CRD_KINDS)
 
 
@@ -67,7 +71,11 @@ def _targets(patch: dict[str, Any], directory: Path) -> list[Manifest]:
         kinds, name = patch["target"]["kind"].split("|"), patch["target"].get("name")
         return [each for each in among if each.kind in kinds and name in (None, each.name)]
     [body] = documents(directory / patch["path"]) if "path" in patch else [yaml.safe_load(patch["patch"])]
-    return [each for each in among if each.object["kind"] == body["kind"] and each.object["metadata"] | body["metadata"] == each.object["metadata"]]  # fmt: skip
+    return [
+        each
+        for each in among
+        if each.object["kind"] == body["kind"] and each.object["metadata"] | body["metadata"] == each.object["metadata"]
+    ]
 
 
 @pytest.mark.parametrize("directory", OVERLAYS, ids=_relative)
@@ -86,5 +94,15 @@ def test_a_patched_container_is_the_one_of_the_base(directory: Path) -> None:
         if "path" in patch:
             [body] = documents(directory / patch["path"])
             [target] = _targets(patch, directory)
-            names = [{c["name"] for c in each["spec"]["template"]["spec"]["containers"]} for each in (body, target.object)]
-            assert names[0] == names[1]  # fmt: skip
+            names = [
+                {c["name"] for c in each["spec"]["template"]["spec"]["containers"]} for each in (body, target.object)
+            ]
+            assert names[0] == names[1]
+
+
+def test_the_readme_names_every_folder_and_every_account_that_is_there() -> None:
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for folder in (path.name for path in DEPLOY.iterdir() if path.is_dir()):
+        assert f"{folder}/" in text
+    for account in (each for each in BASE if each.kind in ("ServiceAccount", "Namespace")):
+        assert account.name.removeprefix("foreman-") in text

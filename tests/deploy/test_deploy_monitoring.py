@@ -132,14 +132,22 @@ def test_the_originals_alerts_are_there_and_ours() -> None:
     }
 
 
+def test_the_readme_names_every_alert() -> None:
+    assert all(rule["alert"] in (DEPLOY / "README.md").read_text(encoding="utf-8") for rule in RULES)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
     assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"]["severity"] in ("warning", "critical")
     assert set(rule["annotations"]) == {"summary", "description"}
     text = " ".join(rule["annotations"].values())
-    kept = {name for each in selectors(rule["expr"]) for name in ({*OF_OBJECTS.get(each.name, ()), *OURS.get(each.name, ())})}
-    assert set(re.findall(r"\$labels\.(\w+)", text)) <= kept  # fmt: skip
+    kept = {
+        name
+        for each in selectors(rule["expr"])
+        for name in ({*OF_OBJECTS.get(each.name, ()), *OURS.get(each.name, ())})
+    }
+    assert set(re.findall(r"\$labels\.(\w+)", text)) <= kept
 
 
 # What kube-state-metrics reads

@@ -6,7 +6,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from manifests import BASE, EVERYTHING, Manifest, container, of_kind, pods, the
+from manifests import BASE, DEPLOY, EVERYTHING, Manifest, container, kustomization, of_kind, pods, the
 
 import foreman
 from foreman.agent.agent import GRACE_SECONDS
@@ -139,8 +139,6 @@ def test_everything_namespaced_lies_in_foremans_namespace(manifest: Manifest) ->
 
 
 def test_the_image_is_this_version() -> None:
-    from manifests import DEPLOY, kustomization
-
     [image] = kustomization(DEPLOY / "base")["images"]
     assert image["newTag"] == foreman.__version__
     assert {container(pod)["image"] for pod in PODS} == {image["name"]}

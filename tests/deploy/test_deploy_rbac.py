@@ -36,12 +36,20 @@ UNSEEN = {
     },
 }
 
-SCENARIOS = ["cascade", "claim-race", "heterogeneous-fleet", "node-flap", "scheduler-failover", "three-strikes", "zombie-agent"]  # fmt: skip
+SCENARIOS = [
+    "cascade",
+    "claim-race",
+    "heterogeneous-fleet",
+    "node-flap",
+    "scheduler-failover",
+    "three-strikes",
+    "zombie-agent",
+]
 VERBS = {"patch_status": "patch"}
 
 
-class Call(tuple[str, str, str, str, str, str, str]):
-    """(user, verb, group, resource, subresource, namespace, name), as `authorize` takes them."""
+Call = tuple[str, ...]
+"""(user, verb, group, resource, subresource, namespace, name), as `authorize` takes them."""
 
 
 def call_of(user: str, request: Any) -> Call:
@@ -56,7 +64,7 @@ def call_of(user: str, request: Any) -> Call:
         kind, namespace, name = args[0].kind, args[0].metadata.namespace, args[0].metadata.name
     sub = "status" if verb == "patch_status" else ""
     of = KINDS[kind]
-    return Call((user, VERBS.get(verb, verb), of.GROUP, of.PLURAL, sub, namespace or "", name))
+    return user, VERBS.get(verb, verb), of.GROUP, of.PLURAL, sub, namespace or "", name
 
 
 def calls(name: str) -> set[Call]:
@@ -147,7 +155,10 @@ def test_editors_submit_tasks_and_nobody_else_writes_a_status() -> None:
     rules = {role.name: role.object["rules"] for role in of_kind("ClusterRole", among=BASE)}
     resources = {name: {r for rule in found for r in rule["resources"]} for name, found in rules.items()}
     assert "agentictasks" in resources["foreman-edit"]
-    assert {name for name, found in resources.items() if "agentictasks/status" in found} == {"foreman-operator", "foreman-agent"}  # fmt: skip
+    assert {name for name, found in resources.items() if "agentictasks/status" in found} == {
+        "foreman-operator",
+        "foreman-agent",
+    }
 
 
 # The evaluator itself
@@ -167,12 +178,17 @@ def test_the_evaluator_knows_scopes_names_and_wildcards() -> None:
         [
             role("ClusterRole", "reader", pods),
             role("Role", "owner", one, namespace="a"),
-            bind("RoleBinding", ("ClusterRole", "reader"), {"kind": "Group", "name": "system:serviceaccounts:x"}, namespace="a"),
+            bind(
+                "RoleBinding",
+                ("ClusterRole", "reader"),
+                {"kind": "Group", "name": "system:serviceaccounts:x"},
+                namespace="a",
+            ),
             bind("RoleBinding", ("Role", "owner"), {"kind": "User", "name": "ann"}, namespace="a"),
             role("ClusterRole", "all", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}),
             bind("ClusterRoleBinding", ("ClusterRole", "all"), {"kind": "User", "name": "root"}),
         ]
-    )  # fmt: skip
+    )
     sa = "system:serviceaccount:x:s"
     assert rbac.authorize(sa, "get", "", "pods", "", "a", "p")
     assert not rbac.authorize(sa, "get", "", "pods", "", "b", "p")

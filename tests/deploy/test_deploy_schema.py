@@ -24,10 +24,12 @@ VERSIONS = [OLDEST, kubernetes_validate.latest_version()]
 FOREIGN = "monitoring.coreos.com"
 EXAMPLES = {path.stem: documents(path) for path in sorted((DEPLOY / "examples").glob("*.yaml"))}
 PATCHES = [
-    Manifest(DEPLOY / "overlays/production" / patch["path"], documents(DEPLOY / "overlays/production" / patch["path"])[0])
+    Manifest(
+        DEPLOY / "overlays/production" / patch["path"], documents(DEPLOY / "overlays/production" / patch["path"])[0]
+    )
     for patch in kustomization(DEPLOY / "overlays/production")["patches"]
     if "path" in patch
-]  # fmt: skip
+]
 KNOWN = [each for each in EVERYTHING if not each.object["apiVersion"].startswith(FOREIGN)]
 
 
@@ -120,7 +122,9 @@ def test_an_example_runs_to_its_end_on_a_plain_fleet(name: str) -> None:
 
 
 def test_the_example_with_demands_fits_where_it_says() -> None:
-    status = results(EXAMPLES["capability"], "mac: {accelerator: metal, ramGB: 64, contextTokens: 65536, roles: [coder]}")
+    status = results(
+        EXAMPLES["capability"], "mac: {accelerator: metal, ramGB: 64, contextTokens: 65536, roles: [coder]}"
+    )
     assert status["on-a-mac"].phase is Phase.SUCCEEDED
     waiting = status["on-a-big-gpu"]
     assert waiting.phase is Phase.PENDING
