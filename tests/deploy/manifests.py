@@ -35,7 +35,8 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 
 def kustomization(directory: Path) -> dict[str, Any]:
-    [found] = documents(directory / "kustomization.yaml")
+    [path] = [each for each in directory.iterdir() if each.stem.lower() == "kustomization"]
+    [found] = documents(path)
     return found
 
 

@@ -47,7 +47,7 @@ def test_every_directory_it_takes_in_is_a_kustomization_and_none_above_it(direct
     said = kustomization(directory)
     for entry in [*said.get("resources", []), *said.get("components", [])]:
         path = (directory / entry).resolve()
-        assert path.is_file() or (path / "kustomization.yaml").is_file()
+        assert path.is_file() or kustomization(path)
         assert path not in directory.parents
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from manifests import DEPLOY, MONITORING, container, kustomization, of_kind, pods, the
+from manifests import DEPLOY, MONITORING, ROOT, container, kustomization, of_kind, pods, the
 
 from foreman.api import KINDS, FleetNodePhase, Phase, Verdict
 from foreman.api.crd import crd
@@ -108,6 +108,14 @@ def test_the_check_objects() -> None:
     assert faults("foreman_fleetnode_phase") == ["foreman_fleetnode_phase is exported twice: say name='' or name!=''"]
     with pytest.raises(ValueError):
         faults("sum(rate(foreman_leader[5m])")
+
+
+def test_the_processes_do_export_what_is_listed_as_theirs() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "foreman/kube").glob("*.py")))
+    if not sources:
+        pytest.skip("foreman/kube is not there yet")
+    names = {re.sub("_(bucket|count)$", "", name) for name in OURS}
+    assert [name for name in sorted(names) if f'"{name}"' not in sources] == []
 
 
 def test_a_phase_that_is_asked_for_exists() -> None:

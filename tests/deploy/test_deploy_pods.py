@@ -6,11 +6,13 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+import typer
 from manifests import BASE, DEPLOY, EVERYTHING, Manifest, container, kustomization, of_kind, pods, the
 
 import foreman
 from foreman.agent.agent import GRACE_SECONDS
 from foreman.agent.watcher import FAREWELL_SECONDS
+from foreman.cli import app
 
 PODS = pods()
 
@@ -147,3 +149,12 @@ def test_the_image_is_this_version() -> None:
 def test_every_object_is_there_once() -> None:
     names = [(each.kind, each.object["metadata"].get("namespace"), each.name) for each in BASE]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("pod", PODS, ids=str)
+def test_the_command_takes_its_arguments(pod: Manifest) -> None:
+    name, *given = container(pod)["args"]
+    command = typer.main.get_command(app).commands.get(name)
+    if command is None:
+        pytest.skip(f"`foreman {name}` is not there yet")
+    command.make_context(name, given)

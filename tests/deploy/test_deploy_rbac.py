@@ -9,6 +9,8 @@ from manifests import BASE, EVERYTHING, of_kind
 from rbac import Rbac
 
 from foreman.api import KINDS
+from foreman.election import LEASE_NAME
+from foreman.operator import OperatorOptions
 from sim.load import load
 from sim.world import World
 
@@ -99,6 +101,19 @@ def test_the_rights_suffice(seen: set[Call]) -> None:
 @pytest.mark.parametrize("user", [OPERATOR, MAC])
 def test_nothing_is_granted_that_is_not_used(seen: set[Call], user: str) -> None:
     assert RBAC.rights(user) - used(seen, user) == set(UNSEEN[user])
+
+
+def test_what_the_processes_ask_for_at_their_start_is_granted() -> None:
+    programs = pytest.importorskip("foreman.kube.programs", reason="foreman/kube is not there yet")
+    options = OperatorOptions(leader_elect=True)
+    needs = {OPERATOR: programs.operator_needs(options), MAC: programs.agent_needs(None)}
+    for user, wanted in needs.items():
+        for need in wanted:
+            of = KINDS[need.kind]
+            name = LEASE_NAME if need.kind == "Lease" else ""
+            for verb in need.verbs:
+                call = (user, verb, of.GROUP, of.PLURAL, need.part, need.namespace or "", name)
+                assert RBAC.authorize(*call), call
 
 
 def test_pods_and_machines_have_the_same_rights() -> None:
