@@ -80,7 +80,7 @@ class Process:
         while True:
             said = [line["message"] for line in self.lines()]
             latest = said[len(said) - said[::-1].index(f"starting foreman {self.words[0]}") :] if said else []
-            if any(message.startswith("in sync") for message in latest):
+            if any("in sync" in message for message in latest):
                 return
             await asyncio.sleep(0.1)
 
