@@ -101,6 +101,7 @@ class World:
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
+            self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)
             self.endpoint.tap = self.trace.request
 
     def _lags(self) -> None:
