@@ -150,6 +150,12 @@ class Scheduler:
             if agent:
                 self._count_agent(key, agent)
 
+    def _occupy_anew(self, key: str) -> None:
+        held, task = self.fleet.holds.get(key), self.tasks.get(key)
+        if held is not None and task is not None:
+            self.fleet.vacate(key)
+            self.fleet.occupy(key, held.node, self._want(task))
+
     def _count_agent(self, key: str, agent: str) -> None:
         if key not in self._agent_of:
             self._agent_of[key] = agent
@@ -163,7 +169,10 @@ class Scheduler:
                 self._plan()
 
     def _agent_changed(self, agent: str, old: Agent | None, new: Agent | None) -> None:
-        """An Agent's limit or demand may have changed: its tasks are judged anew."""
+        """An Agent's limit or demand may have changed, or is known only now: its tasks are judged anew."""
+        for held, its_agent in self._agent_of.items():
+            if its_agent == agent and held not in self._binding:
+                self._occupy_anew(held)
         for key, group in list(self.waiting.groups.items()):
             if key.agent == agent:
                 for task in list(group.members):

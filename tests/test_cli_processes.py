@@ -106,6 +106,8 @@ def test_the_node_may_be_named_by_the_environment(start, monkeypatch):
     monkeypatch.setenv("FLEET_NODE_NAME", "from-env")
     assert start("agent")[1].spec.node_name == "from-env"
     assert start("agent", "--fleet-node-name", "from-flag")[1].spec.node_name == "from-flag"
+    cloud = "ip-10-0-0-7.ec2.internal"
+    assert start("agent", "--fleet-node-name", cloud)[1].spec.node_name == cloud
 
 
 def test_an_empty_name_in_the_environment_is_none(start, monkeypatch):
@@ -138,6 +140,8 @@ def test_numbers_saturate_and_negative_ones_are_0(start, given, becomes):
         (("operator", "--log-level", "loud"), "--log-level: 'loud' is none of debug, info, warning, error"),
         (("agent", "--agent-mode", "native"), "--agent-mode: 'native' is not part of this version, only stub is"),
         (("agent", "--fleet-node-name", "My_Mac"), "--fleet-node-name: 'My_Mac' is not a valid name"),
+        (("agent", "--fleet-node-name", "a..b"), "--fleet-node-name: 'a..b' is not a valid name"),
+        (("agent", "--machine", "a/b"), "--machine: 'a/b' is not a valid name"),
         (("agent", "--task-namespace", "a/b"), "--task-namespace: 'a/b' is not a valid name"),
         (("agent", "--accelerator", "gpu"), "--accelerator: 'gpu' is none of metal, cuda, none, vulkan"),
         (("agent", "--slots", "0"), "--slots: 0 is too few, at least 1"),

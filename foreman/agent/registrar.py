@@ -22,13 +22,17 @@ from foreman.api import (
     NodeCapability,
     ObjectMeta,
 )
-from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, NotFound
+from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, Forbidden, Invalid, NotFound
 from foreman.runtime import ProcessExit, Runtime
 
 HEARTBEAT_SECONDS = 30.0
 FAREWELL_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 STANDBY_CHECK_SECONDS = 10.0
+
+
+class Refused(ProcessExit):
+    """This process may not keep the FleetNode it speaks for."""
 
 
 class Superseded(ProcessExit):
@@ -79,7 +83,7 @@ class Registrar:
     async def register(self) -> None:
         """Create or update the FleetNode and take its name; waits while a live process on another machine has it.
 
-        An API that does not answer is asked again: an agent must be able to start before the API server.
+        An API that does not answer is asked again: an agent must be able to start before the API server. Raises Refused.
         """
         while not self.draining:
             try:
@@ -93,6 +97,8 @@ class Registrar:
                 return
             except (Conflict, AlreadyExists, NotFound):
                 await self.runtime.sleep(0.1)
+            except (Forbidden, Invalid) as error:
+                raise Refused(f"cannot register FleetNode {self.identity.name}: {error}") from error
             except ClusterError:
                 await self.runtime.sleep(RETRY_SECONDS)
 

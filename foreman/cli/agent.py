@@ -26,6 +26,15 @@ Name = Annotated[
 Namespace = Annotated[
     str, typer.Option(metavar="NAMESPACE", help='Where tasks are taken from; "" or "*": from all namespaces.')
 ]
+Machine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        envvar="FOREMAN_MACHINE",
+        help="What makes a restarted agent known as the same machine's; in a pod, the cluster node's name "
+        "(default: made of hostname and machine id).",
+    ),
+]
 Roles = Annotated[str, typer.Option(metavar="A,B", help="Roles of this node.")]
 Slots = Annotated[int, typer.Option(metavar="N", help="How many tasks run at once.")]
 Accelerator = Annotated[
@@ -68,6 +77,7 @@ def agent(
     task_poll_interval: Poll = "5s",
     grace: Grace = "25s",
     take_over: TakeOver = False,
+    machine: Machine = None,
     metrics_bind_address: flags.MetricsAddress = ":8083",
     health_probe_bind_address: flags.HealthAddress = ":8084",
     kubeconfig: flags.Kubeconfig = None,
@@ -92,7 +102,7 @@ def agent(
 
     from foreman.kube.programs import NodeSettings, attend
 
-    node = NodeSettings(spec, declared, labels, sleep)
+    node = NodeSettings(spec, declared, labels, sleep, flags.node_name("--machine", machine) if machine else "")
     flags.live(lambda life: attend(life, ground, node, options))
 
 
@@ -104,7 +114,7 @@ def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> Flee
     if slots < 1:
         refuse(f"--slots: {slots} is too few, at least 1")
     return FleetNodeSpec(
-        node_name=flags.name("--fleet-node-name", name) if name else sanitize_name(socket.gethostname()),
+        node_name=flags.node_name("--fleet-node-name", name) if name else sanitize_name(socket.gethostname()),
         tailscale_addr=tailscale_addr,
         roles=split_csv(roles),
         slots=clamp_int32(slots),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foreman.kube.programs import Ground
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+SUBDOMAIN_MAX = 253
 LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 
@@ -47,8 +48,17 @@ def choice(flag: str, text: str, allowed: tuple[str, ...]) -> str:
     return text
 
 
+def node_name(flag: str, text: str) -> str:
+    """A DNS subdomain, as the names of cluster nodes are ('ip-10-0-0-7.ec2.internal')."""
+    if len(text) > SUBDOMAIN_MAX or any(NAME.fullmatch(label) is None for label in text.split(".")):
+        from foreman.agent.identity import sanitize_name
+
+        refuse(f"{flag}: {text!r} is not a valid name (a-z, 0-9, - and .): try {sanitize_name(text)}")
+    return text
+
+
 def name(flag: str, text: str) -> str:
-    """A DNS label, as names of namespaces and nodes must be."""
+    """A DNS label, as names of namespaces must be."""
     if NAME.fullmatch(text) is None:
         from foreman.agent.identity import sanitize_name
 

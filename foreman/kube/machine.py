@@ -38,10 +38,10 @@ def operator_identity() -> str:
     return f"{socket.gethostname()}_{os.urandom(4).hex()}"
 
 
-def agent_instance(node: str) -> str:
-    """This life of the agent of `node` on this machine: 'machine/life'."""
+def agent_instance(node: str, machine: str = "") -> str:
+    """This life of the agent of `node` on this machine: 'machine/life'. `machine`: what to call it, '' to find out."""
     life = f"{os.getpid()}-{os.urandom(4).hex()}"
-    machine = "-".join(part for part in (socket.gethostname(), _fingerprint()) if part)
+    machine = machine or "-".join(part for part in (socket.gethostname(), _fingerprint()) if part)
     # A second agent of the same name beside a living one must not take that one for its own dead predecessor.
     return instance_of(machine if _alone(node) else f"{machine}.{life}", life)
 

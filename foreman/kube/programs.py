@@ -59,12 +59,13 @@ class Ground:
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """The node an agent speaks for. `stub_sleep`: seconds each task takes."""
+    """The node an agent speaks for. `stub_sleep`: seconds each task takes; `machine`: its name, '' to find one."""
 
     spec: FleetNodeSpec
     declared: Declared
     labels: dict[str, str]
     stub_sleep: float
+    machine: str = ""
 
 
 def operator_needs(options: OperatorOptions) -> Sequence[Need]:
@@ -158,7 +159,7 @@ def _measure_operator(operator: Operator, stage: Stage) -> None:
 async def attend(life: Life, ground: Ground, node: NodeSettings, options: AgentOptions) -> None:
     """A node's agent, until it is told to end."""
     name = node.spec.node_name
-    instance = machine.agent_instance(name)
+    instance = machine.agent_instance(name, node.machine)
     stage = await staged(life, ground, "agent", instance, agent_needs(options.namespace, name))
     if stage is None:
         return

@@ -6,7 +6,7 @@ import pytest
 from agent_kit import NAMED_RAM, Site
 from support import new_node
 
-from foreman.agent.registrar import Identity, Registrar, spec_equal
+from foreman.agent.registrar import Identity, Refused, Registrar, spec_equal
 from foreman.api import AgentKind, FleetNodePhase, FleetNodeSpec
 from foreman.cluster import Conflict
 from sim.host import EPOCH, SECOND
@@ -48,6 +48,18 @@ def spec_writes(site):
 def test_spec_equal(change, equal):
     """TestSpecEqual: every field counts, and the order of roles (ours: slots as well)."""
     assert spec_equal(WORKER, WORKER.evolve(**change)) is equal
+
+
+def test_an_agent_that_may_not_have_its_node_ends_and_says_so():
+    site = Site()
+
+    async def main(cluster, process):
+        cluster.forbidden = frozenset({"create"})
+        registrar = Registrar(cluster, process, Identity("n1", "m/1", WORKER), lambda: site.capability)
+        with pytest.raises(Refused, match=r"cannot register FleetNode n1: .* cannot create"):
+            await registrar.register()
+
+    site.call(main)
 
 
 def test_a_missing_node_is_created():

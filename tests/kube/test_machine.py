@@ -59,6 +59,15 @@ def test_agents_of_two_nodes_on_one_machine_do_not_mind_each_other():
     assert same_machine(one, two)
 
 
+def test_a_machine_that_is_named_goes_by_that_name(tmp_path, monkeypatch):
+    """A pod's hostname changes with every pod: the name of the cluster node does not."""
+    node = unique("machine")
+    before = machine.agent_instance(node, "ip-10-0-0-7.ec2.internal")
+    monkeypatch.setattr(machine, "LOCKS", tmp_path / "another-pod")
+    assert same_machine(before, machine.agent_instance(node, "ip-10-0-0-7.ec2.internal"))
+    assert not same_machine(before, machine.agent_instance(node, "ip-10-0-0-8.ec2.internal"))
+
+
 def test_where_nothing_can_be_written_an_agent_is_taken_to_be_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "LOCKS", tmp_path / "missing")
     node = unique("machine")

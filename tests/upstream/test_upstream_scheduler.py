@@ -108,6 +108,23 @@ def test_a_task_whose_agent_does_not_exist_fails_at_once():
     unharmed(w)
 
 
+def test_what_runs_takes_what_its_agent_demands_though_the_agent_is_heard_of_last():
+    """An operator that starts may see the tasks before the Agents: the books are put right when those come."""
+    w = fleet("a: {ramGB: 64, slots: 2}", more="agents: {coder: {requires: {minRAMGB: 40}}}")
+    put(w, "one", seconds=600, agentRef={"name": "coder"})
+    until_phase(w, "one", Phase.RUNNING)
+    agents = w.hold(verb="list", actor="operator", kind="Agent")
+    w.hosts["operator-0"].crash()
+    w.hosts["operator-0"].boot()
+    until(w, lambda: len(w.operators["operator-0"].tasks) == 1)
+    agents.release()
+    advance(w, 5)
+    put(w, "two", seconds=600, agentRef={"name": "coder"})
+    advance(w, 30)
+    assert phase(w, "two") is Phase.PENDING
+    unharmed(w)
+
+
 AT_MOST_ONE = "agents: {coder: {maxConcurrentTasks: 1}}"
 CODER = {"name": "coder"}
 
