@@ -37,6 +37,7 @@ class ApiServer:
         self.history = history
         self.compacted = 0
         self.observers: list[Callable[[Change], None]] = []
+        self.census: list[Callable[[Change], None]] = []
         self._by_node: defaultdict[str, dict[str, AgenticTask]] = defaultdict(dict)
         self._streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
         self._node_streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
@@ -107,13 +108,13 @@ class ApiServer:
     # writes
 
     def create(self, actor: str, obj: Any) -> Any:
-        kind, key = obj.kind, obj.key
+        kind, key, meta = obj.kind, obj.key, obj.metadata
         if key in self._table(kind):
-            raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{obj.metadata.name}" already exists')
-        if not obj.metadata.name:
-            raise Invalid(f"{obj.kind}: metadata.name: Required value: name or generateName is required")
+            raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{meta.name}" already exists')
+        if not meta.name:
+            raise Invalid(f"{kind}: metadata.name: Required value: name or generateName is required")
         self._uids += 1
-        meta = obj.metadata.evolve(
+        meta = meta.evolve(
             uid=f"00000000-0000-4000-8000-{self._uids:012x}",
             resource_version=str(self.version + 1),
             generation=1,
@@ -122,7 +123,10 @@ class ApiServer:
             deletion_grace_period_seconds=None,
         )
         blank = _BLANK_STATUS.get(kind)
-        new = obj.evolve(metadata=meta, status=blank) if blank is not None else obj.evolve(metadata=meta)
+        if blank is None or obj.status is blank:
+            new = obj.evolve(metadata=meta)
+        else:
+            new = obj.evolve(metadata=meta, status=blank)
         self._commit("create", actor, kind, key, None, new, {})
         return new
 
@@ -230,21 +234,25 @@ class ApiServer:
         log.append(change)
         if len(log) > self.history:
             self.compacted = log.popleft().version
-        if old is None or new is None:
-            self._track_owners(change)
         for observer in self.observers:
             observer(change)
-        self._dispatch(change)
-
-    def _dispatch(self, change: Change) -> None:
-        """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
-        kind, old, new = change.kind, change.old, change.new
+        if old is None or new is None:
+            self._counted(change)
         event = None
         if streams := self._streams.get(kind):
             event = event_for(change, old is not None, new is not None)
             _tell(streams, change, event)
-        if kind != "AgenticTask":
-            return
+        if kind == "AgenticTask":
+            self._task_written(change, old, new, event)
+
+    def _counted(self, change: Change) -> None:
+        """An object has come or gone."""
+        self._track_owners(change)
+        for observer in self.census:
+            observer(change)
+
+    def _task_written(self, change: Change, old: Any, new: Any, event: Event | None) -> None:
+        """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
         before = old.status.assigned_node if old is not None else ""
         after = new.status.assigned_node if new is not None else ""
         if before != after:

@@ -317,14 +317,15 @@ class Watch:
         """The server's side: put the event on the wire."""
         cluster = self.cluster
         link = cluster.link
-        now = cluster.env.now
+        env = cluster.env
+        now = env.now
         at = now + link.event() + link.slow + link.watch_lag
         if self.replica is not None:
             at += self.replica.lag
         if at < self._last:
             at = self._last
         self._last = at
-        cluster.env.at(at - now, self._deliver, event)
+        env.at(at - now, self._deliver, event)
 
     def _deliver(self, event: Event) -> None:
         if self._ended or self._doomed:
@@ -341,27 +342,30 @@ class Watch:
         self.waiter = None
         if self._apply is None:
             waiter.resume(event)
+        elif waiter.process.running:
+            self._hand(waiter, event)
         else:
-            self._hand((waiter, event))
+            waiter.process.defer(self._catch_up, (waiter, event))
 
-    def _hand(self, handed: tuple[Task, Event]) -> None:
+    def _hand(self, waiter: Task, event: Event) -> None:
         """Do with the event what who waits wants done, in his place."""
-        waiter, event = handed
-        process, apply = waiter.process, self._apply
-        if not process.running:
-            process.defer(self._hand, handed)
-            return
-        assert apply is not None
         try:
-            apply(event)
+            self._apply(event)  # type: ignore[misc]
             while self._buffer:
-                apply(self._buffer.popleft())
+                self._apply(self._buffer.popleft())  # type: ignore[misc]
         except Exception as error:
             self._error = error
         if self._ended or self._error is not None:
             waiter.resume(None)
         else:
             self.waiter = waiter
+
+    def _catch_up(self, missed: tuple[Task, Event]) -> None:
+        waiter, event = missed
+        if waiter.process.running:
+            self._hand(waiter, event)
+        else:
+            waiter.process.defer(self._catch_up, missed)
 
     def _time_out(self, _: None) -> None:
         if not self._ended and not self._doomed:

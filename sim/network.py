@@ -6,13 +6,11 @@ each other, not that every message differs a little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 
 from sim.draw import Distribution, Stream
 
 Delay = Callable[[], int]
-AHEAD = 16
 
 
 class Link:
@@ -38,9 +36,9 @@ class Link:
 
     def __init__(self, name: str, seed: int, latency: Distribution, watch: Distribution, loss: float = 0.0) -> None:
         self.name = name
-        self.up: Delay = _ahead(latency.sampler(Stream(seed, f"net/{name}/up")))
-        self.down: Delay = _ahead(latency.sampler(Stream(seed, f"net/{name}/down")))
-        self.event: Delay = _ahead(watch.sampler(Stream(seed, f"net/{name}/watch")))
+        self.up: Delay = latency.ahead(Stream(seed, f"net/{name}/up"))
+        self.down: Delay = latency.ahead(Stream(seed, f"net/{name}/down"))
+        self.event: Delay = watch.ahead(Stream(seed, f"net/{name}/watch"))
         self._chance = Stream(seed, f"net/{name}/loss")
         self.cut_out = False
         self.cut_in = False
@@ -54,13 +52,3 @@ class Link:
 
     def loses_reply(self) -> bool:
         return self.cut_in or (self.loss_in > 0 and self._chance.chance(self.loss_in))
-
-
-def _ahead(draw: Delay) -> Delay:
-    """The same delays, drawn in blocks: every message takes one, and nothing else draws from that stream."""
-
-    def blocks() -> Iterator[list[int]]:
-        while True:
-            yield [draw() for _ in range(AHEAD)]
-
-    return chain.from_iterable(blocks()).__next__

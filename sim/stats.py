@@ -10,6 +10,7 @@ from typing import Any
 from foreman.api import ANNOTATION_AUDITED, IN_FLIGHT, TERMINAL, AgenticTask, Phase
 from sim.selection import Change
 
+_SCHEDULED, _RUNNING = Phase.SCHEDULED, Phase.RUNNING
 _HELD = (Phase.RUNNING, Phase.VERIFYING)
 
 
@@ -39,20 +40,22 @@ class Stats:
 
     def committed(self, change: Change) -> None:
         self.writes += 1
-        if change.kind != "AgenticTask":
+        _, _, actor, kind, key, old, new, _ = change
+        if kind != "AgenticTask":
             return
-        old, new = change.old, change.new
         if old is None:
-            self._created(change.key)
-        elif new is None:
-            self._deleted(change.key, old)
-        elif old.status is not new.status:
-            if old.status.phase is not new.status.phase:
-                self._moved(change.key, old.status, new.status)
-                self.landed += new.status.phase in TERMINAL and self.role_of(change.actor) == "agent"
-                if not self.audit and new.status.phase in TERMINAL:
+            self._created(key)
+            return
+        if new is None:
+            self._deleted(key, old)
+            return
+        before, after = old.status, new.status
+        if before is not after:
+            if before.phase is not after.phase:
+                self._moved(key, before, after, actor)
+                if not self.audit and after.phase in TERMINAL:
                     self._settle(new)
-        elif self.audit and new.status.phase in TERMINAL and not _audited(old) and _audited(new):
+        elif self.audit and after.phase in TERMINAL and not _audited(old) and _audited(new):
             self._settle(new)
 
     def _created(self, key: str) -> None:
@@ -63,22 +66,24 @@ class Stats:
         if self.first_created is None:
             self.first_created = now
 
-    def _moved(self, key: str, before: Any, after: Any) -> None:
-        phase = after.phase
-        self.phases[before.phase or ""] -= 1
-        self.phases[phase] += 1
+    def _moved(self, key: str, before: Any, after: Any, actor: str) -> None:
+        was, phase = before.phase, after.phase
+        phases = self.phases
+        phases[was or ""] -= 1
+        phases[phase] += 1
         now = self.now()
-        if before.phase in _HELD and phase not in _HELD:
+        if was in _HELD and phase not in _HELD:
             self.busy += now - self._claimed.pop(key, now)
-        if phase is Phase.SCHEDULED:
+        if phase is _SCHEDULED:
             self.attempts += 1
-        elif phase is Phase.RUNNING:
+        elif phase is _RUNNING:
             self._claimed[key] = now
             since = self._waiting.pop(key, None)
             if since is not None:
                 self.waits.append(now - since)
         elif phase in TERMINAL:
             self.verdicts[after.verdict or ""] += 1
+            self.landed += self.role_of(actor) == "agent"
             self.last_ended = now
             self._waiting.pop(key, None)
 
