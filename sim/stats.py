@@ -28,7 +28,7 @@ class Stats:
         self.attempts = 0
         self.landed = 0
         self.writes = 0
-        self.phases: Counter[str] = Counter()
+        self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.waits = array("q")
         self.busy = 0
@@ -60,17 +60,14 @@ class Stats:
 
     def _created(self, key: str) -> None:
         self.created += 1
-        self.phases[""] += 1
         now = self.now()
         self._waiting[key] = now
         if self.first_created is None:
             self.first_created = now
 
     def _moved(self, key: str, before: Any, after: Any, actor: str) -> None:
-        was, phase = before.phase, after.phase
-        phases = self.phases
-        phases[was or ""] -= 1
-        phases[phase] += 1
+        move = was, phase = before.phase, after.phase
+        self._moves[move] += 1
         now = self.now()
         if was in _HELD and phase not in _HELD:
             self.busy += now - self._claimed.pop(key, now)
@@ -94,7 +91,7 @@ class Stats:
                 self._settle(old)  # Nobody will record it any more.
             return
         self.deleted += 1
-        self.phases[phase or ""] -= 1
+        self._moves[phase, None] += 1
         self._waiting.pop(key, None)
         if phase in IN_FLIGHT:
             now = self.now()
@@ -104,6 +101,16 @@ class Stats:
     def _settle(self, task: AgenticTask) -> None:
         self.settled += 1
         self.on_settled(task)
+
+    @property
+    def phases(self) -> Counter[str]:
+        """How many tasks stand where, the finished ones that are gone included; '' is no phase."""
+        phases: Counter[str] = Counter({"": self.created})
+        for (was, phase), count in self._moves.items():
+            phases[was or ""] -= count
+            phases[phase or ""] += count
+        phases[""] -= self.deleted
+        return phases
 
     def wait_percentiles(self) -> dict[str, float]:
         """Seconds from creation to the first claim: median, 95th percentile (nearest rank), maximum."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import IO, Any
 from zlib import crc32
 
@@ -76,23 +77,28 @@ def _marked(meta: ObjectMeta) -> str:
 
 def _said(fields: Mapping[str, Any], old: Any) -> str:
     """The patch in one line. Conditions that are the very objects there before are only counted: the line says what is new."""
-    said = ""
-    for name, value in fields.items():
-        if type(value) in _PLAIN:
-            said += f" {name}={value}"
-        elif name == "conditions" and value and old is not None:
-            said += _conditions(old.status.conditions, value)
-        elif name == "result" and type(value) is dict:
+    if not _PLAIN.issuperset(map(type, fields.values())):
+        told = dict(fields)
+        conditions, result = told.get("conditions"), told.get("result")
+        if conditions and old is not None:
+            told["conditions"] = _conditions(old.status.conditions, conditions)
+        if type(result) is dict:
             # Plain JSON values only, whose repr is the same everywhere.
-            said += f" result={value!r}"
-        else:
-            said += f" {name}={_plain(value)}"
-    return said[1:]
+            told["result"] = repr(result)
+        if not _PLAIN.issuperset(map(type, told.values())):
+            told = {name: _plain(value) for name, value in told.items()}
+        fields = told
+    return _form(tuple(fields)) % (*fields.values(),)
+
+
+@cache
+def _form(names: tuple[str, ...]) -> str:
+    return " ".join(name.replace("%", "%%") + "=%s" for name in names)
 
 
 def _conditions(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> str:
     known = {*map(id, before)}
-    told = f" conditions={len(after)}"
+    told = str(len(after))
     for each in after:
         if id(each) not in known:
             told += f" {each.type}/{each.status}/{each.reason}/{each.last_transition_time}/{each.message}"
