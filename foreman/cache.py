@@ -123,15 +123,16 @@ class Cache(Generic[R]):
         await follow(stream, self._apply)
 
     def _apply(self, event: Event) -> None:
-        kind, obj, told = event
+        kind, found, told = event
         version = int(told)
         if version <= self.position:
             return  # Shown before: after a deletion it would raise the dead.
         self.position = version
+        obj: R | None = found  # type: ignore[assignment]
         if obj is None:
             return
         if kind != "DELETED":
-            self._put(obj.key, cast(R, obj), version)
+            self._put(obj.key, obj, version)
         else:
             self._drop(obj.key, version)
 

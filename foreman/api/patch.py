@@ -94,7 +94,7 @@ class _Slot:
 class _Shape:
     """What is left to check of a patch whose fields all take values of the types they have: bounds, and what is inside."""
 
-    __slots__ = ("bounded", "maps", "tuples", "words")
+    __slots__ = ("bounded", "converts", "maps", "tuples", "words")
 
     def __init__(self, slots: dict[str, _Slot], changes: Mapping[str, Any]) -> None:
         """Raises KeyError when there is more to it than that."""
@@ -117,57 +117,57 @@ class _Shape:
                 self.words.append((name, {each.value: each for each in slot.trusted}))
             else:
                 raise KeyError(name)
+        self.converts = bool(self.maps or self.words)
 
-    def fits(self, changes: Mapping[str, Any]) -> bool:
-        for name, bounds in self.bounded:
-            if changes[name] not in bounds:
-                return False
-        for name, kinds in self.tuples:
-            if not kinds.issuperset(map(type, changes[name])):
-                return False
-        return True
+    def converted(self, current: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+        """The changes with words as what they name and maps merged; whether a map differs. Raises as merging does, or KeyError."""
+        made, differs = dict(changes), False
+        for name, words in self.words:
+            made[name] = words[changes[name]]
+        for name, slot in self.maps:
+            old = current[name]
+            made[name] = new = slot.merged(old, changes[name])
+            differs = differs or new is not old
+        return made, differs
 
 
 _MOST_SHAPES = 1000
 _shapes: dict[tuple[Any, ...], _Shape | None] = {}
 
 
-def _shape(model: type[Model], changes: Mapping[str, Any]) -> _Shape | None:
-    key = (model, *changes, *map(type, changes.values()))
-    try:
-        return _shapes[key]
-    except KeyError:
-        pass
+def merge(model: M, changes: Mapping[str, Any]) -> M:
+    """`model` with the patch applied, the same instance when nothing differs; `InvalidObject` names every bad field."""
+    key = (type(model), *changes, *map(type, changes.values()))
+    shape = _shapes[key] if key in _shapes else _new_shape(key, changes)
+    if shape is None:
+        return _merge(model, changes)
+    for name, bounds in shape.bounded:
+        if changes[name] not in bounds:
+            return _merge(model, changes)
+    for name, kinds in shape.tuples:
+        if not kinds.issuperset(map(type, changes[name])):
+            return _merge(model, changes)
+    current = model.__dict__
+    if shape.converts:
+        try:
+            changes, differs = shape.converted(current, changes)
+        except (InvalidObject, KeyError):
+            return _merge(model, changes)
+        if differs:
+            return model.evolve(**changes)
+    # Of values that are equal it does not matter which is kept.
+    return model if changes.items() <= current.items() else model.evolve(**changes)
+
+
+def _new_shape(key: tuple[Any, ...], changes: Mapping[str, Any]) -> _Shape | None:
     if len(_shapes) >= _MOST_SHAPES:
         _shapes.clear()
     try:
-        shape = _Shape(_slots(model), changes)
+        shape = _Shape(_slots(key[0]), changes)
     except KeyError:
         shape = None
     _shapes[key] = shape
     return shape
-
-
-def merge(model: M, changes: Mapping[str, Any]) -> M:
-    """`model` with the patch applied, the same instance when nothing differs; `InvalidObject` names every bad field."""
-    shape = _shape(type(model), changes)
-    if shape is None or not shape.fits(changes):
-        return _merge(model, changes)
-    current = model.__dict__
-    differs = False
-    if shape.maps or shape.words:
-        given, changes = changes, dict(changes)
-        try:
-            for name, words in shape.words:
-                changes[name] = words[changes[name]]
-            for name, slot in shape.maps:
-                old = current[name]
-                changes[name] = new = slot.merged(old, changes[name])
-                differs = differs or new is not old
-        except (InvalidObject, KeyError):
-            return _merge(model, given)
-    # Of values that are equal it does not matter which is kept.
-    return model.evolve(**changes) if differs or not changes.items() <= current.items() else model
 
 
 def _merge(model: M, changes: Mapping[str, Any]) -> M:
@@ -365,4 +365,4 @@ def _alike(one: Any, two: Any) -> bool:
 
 def _is_map(value: Any) -> bool:
     kind = type(value)
-    return kind is dict or (kind not in _NO_MAPPING and isinstance(value, Mapping))
+    return kind is dict or (kind not in _NO_MAPPING and kind is not _Missing and isinstance(value, Mapping))
