@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from foreman.api import KINDS, AgenticTask
 from foreman.api.errors import Cause, InvalidObject
@@ -145,7 +145,9 @@ class ApiServer:
 
     def patch_status(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
         kind, key = obj.kind, obj.key
-        old = self._find(kind, key, if_version)
+        old = self.tables[kind].get(key)
+        if old is None or (if_version is not None and old.metadata.resource_version != if_version):
+            self._refuse(kind, key, old, if_version)
         try:
             status = merge(old.status, changes)
         except InvalidObject as error:
@@ -200,14 +202,15 @@ class ApiServer:
 
     def _find(self, kind: str, key: str, if_version: str | None = None) -> Any:
         found = (self.tables.get(kind) or self._table(kind)).get(key)
+        if found is None or (if_version is not None and found.metadata.resource_version != if_version):
+            self._refuse(kind, key, found, if_version)
+        return found
+
+    def _refuse(self, kind: str, key: str, found: Any, if_version: str | None) -> NoReturn:
         if found is None:
             cls = KINDS[kind]
             raise NotFound(f'{cls.PLURAL}.{cls.GROUP} "{key}" not found')
-        if if_version is not None and found.metadata.resource_version != if_version:
-            raise Conflict(
-                f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}"
-            )
-        return found
+        raise Conflict(f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}")
 
     def _store(self, verb: str, actor: str, old: Any, merged: Any, fields: Mapping[str, Any], generation: int) -> Any:
         meta = merged.metadata.evolve(resource_version=str(self.version + 1), generation=generation)
@@ -242,25 +245,23 @@ class ApiServer:
         if streams := self._streams.get(kind):
             event = event_for(change, old is not None, new is not None)
             _tell(streams, change, event)
-        if kind == "AgenticTask":
-            self._task_written(change, old, new, event)
+        if kind != "AgenticTask":
+            return
+        # Watches on one node's tasks are found by index: a write costs its watchers, not all watchers.
+        before = old.status.assigned_node if old is not None else ""
+        after = new.status.assigned_node if new is not None else ""
+        if before != after:
+            self._moved(change, before, after)
+        elif after:
+            self._by_node[after][key] = new
+            if streams := self._node_streams.get(after):
+                _tell(streams, change, event or event_for(change, True, True))
 
     def _counted(self, change: Change) -> None:
         """An object has come or gone."""
         self._track_owners(change)
         for observer in self.census:
             observer(change)
-
-    def _task_written(self, change: Change, old: Any, new: Any, event: Event | None) -> None:
-        """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
-        before = old.status.assigned_node if old is not None else ""
-        after = new.status.assigned_node if new is not None else ""
-        if before != after:
-            self._moved(change, before, after)
-        elif after:
-            self._by_node[after][change.key] = new
-            if streams := self._node_streams.get(after):
-                _tell(streams, change, event or event_for(change, True, True))
 
     def _moved(self, change: Change, before: str, after: str) -> None:
         """The task has left one node's selection and/or entered another's; '' is no node."""

@@ -114,10 +114,10 @@ class Request:
     def arrive(self, _: None) -> None:
         cluster = self.cluster
         intercept, link = cluster.endpoint.intercept, cluster.link
-        fate = intercept(self) if intercept is not None else None
-        if fate == "hold":
+        fate = None
+        if intercept is not None and (fate := intercept(self)) == "hold":
             return
-        if fate == "drop" or ((link.cut_out or link.loss_out) and link.loses_request()):
+        if (link.cut_out or link.loss_out or fate == "drop") and (fate == "drop" or link.loses_request()):
             self.time_out()
         else:
             self.apply(fate == "lose-reply")
