@@ -94,8 +94,7 @@ class Auditor:
     async def record(self, task: AgenticTask) -> AgenticTask:
         """Keep the record, mark the task, count the outcome; the task as marked. Raises what the cluster raises."""
         await self._store(task)
-        mark = {"metadata": {"annotations": {ANNOTATION_AUDITED: "true"}}}
-        marked = await self.cluster.patch(task, mark, if_version=task.version)
+        marked = await self.cluster.patch(task, _MARK, if_version=task.version)
         self.on_outcome(outcome_labels(task))
         return marked
 
@@ -138,3 +137,4 @@ class Auditor:
 
 
 _RECORD = ConfigMap()
+_MARK = {"metadata": {"annotations": {ANNOTATION_AUDITED: "true"}}}

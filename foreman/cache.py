@@ -131,10 +131,12 @@ class Cache(Generic[R]):
         obj: R | None = found  # type: ignore[assignment]
         if obj is None:
             return
-        if kind != "DELETED":
-            self._put(obj.key, obj, version)
-        else:
-            self._drop(obj.key, version)
+        key = obj.key
+        if kind == "DELETED":
+            self._drop(key, version)
+        elif self.objects.get(key) is not obj:
+            # What one wrote oneself comes a second time by the watch, often as the very same object.
+            self._put(key, obj, version)
 
     def _replace(self, listing: Listing) -> None:
         self.relists += 1
@@ -154,8 +156,7 @@ class Cache(Generic[R]):
 
     def _put(self, key: str, obj: R, version: int) -> None:
         old = self.objects.get(key)
-        # What one wrote oneself comes a second time by the watch, often as the very same object.
-        if old is obj or (old is not None and int(old.metadata.resource_version) >= version):
+        if old is not None and int(old.metadata.resource_version) >= version:
             return
         self.objects[key] = obj
         for listener in self._listeners:

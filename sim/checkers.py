@@ -53,6 +53,7 @@ LIVENESS = {
 }
 HANDBACK_LIMIT = 200
 STORM_PER_MINUTE = 40
+MINUTE = 60_000_000
 CAPABILITY_GRACE = 60_000_000
 _MOVES = {(phase, target) for (phase, _), target in TABLE.items()}
 _NOTHING: frozenset[str] = frozenset()
@@ -98,7 +99,7 @@ class Checkers:
         self._nodes: dict[str, Node] = {}
         self._node_was: dict[str, tuple[int, Node]] = {}
         self._in_flight: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        self._minute = -1
+        self._next_minute = 0
         self._writes: dict[str, int] = {}
 
     @property
@@ -293,11 +294,10 @@ class Checkers:
             self._in_flight[f"{task.metadata.namespace}/{agent.name}"].pop(key, None)
 
     def _storm(self, key: str) -> None:
-        minute = self.now() // 60_000_000
-        if minute != self._minute:
-            self._minute = minute
-            self._writes = {}
-        writes = self._writes
+        now, writes = self.now(), self._writes
+        if now >= self._next_minute:
+            self._next_minute = (now // MINUTE + 1) * MINUTE
+            writes.clear()
         writes[key] = count = writes.get(key, 0) + 1
         if count == STORM_PER_MINUTE:
             self._fail("write-storm", key, f"{count} writes to its status within a minute")

@@ -38,6 +38,9 @@ class Replica:
         self.lag = lag
 
 
+_NOT_YET = Replica("none")
+
+
 class Endpoint:
     """The API service as the network sees it: the store behind one or more replicas, up or down."""
 
@@ -259,9 +262,11 @@ class Watch:
         fields: Selector | None,
     ) -> None:
         self.cluster = cluster
+        self.link = cluster.link
+        self.env = cluster.env
         self.since = since
         self.stream = Stream(kind, self.send, namespace, labels, fields)
-        self.replica: Replica | None = None
+        self.replica = _NOT_YET
         self._buffer: deque[Event] = deque()
         self._apply: Callable[[Event], None] | None = None
         self.waiter: Task | None = None
@@ -277,7 +282,7 @@ class Watch:
         return self
 
     def __await__(self) -> Generator[Any, Event | None, Event]:
-        if self.replica is None:
+        if self.replica is _NOT_YET:
             yield from self._open()
         if self._buffer:
             return self._buffer.popleft()
@@ -293,7 +298,7 @@ class Watch:
     @coroutine
     def each(self, apply: Callable[[Event], None]) -> Generator[Any, Any, None]:
         """Call `apply` with every event, as its arrival would have it, until the stream ends or breaks."""
-        if self.replica is None:
+        if self.replica is _NOT_YET:
             yield from self._open()
         while self._buffer:
             apply(self._buffer.popleft())
@@ -315,13 +320,9 @@ class Watch:
 
     def send(self, event: Event) -> None:
         """The server's side: put the event on the wire."""
-        cluster = self.cluster
-        link = cluster.link
-        env = cluster.env
+        link, env = self.link, self.env
         now = env.now
-        at = now + link.event() + link.slow + link.watch_lag
-        if self.replica is not None:
-            at += self.replica.lag
+        at = now + link.event() + link.slow + link.watch_lag + self.replica.lag
         if at < self._last:
             at = self._last
         self._last = at
@@ -330,7 +331,7 @@ class Watch:
     def _deliver(self, event: Event) -> None:
         if self._ended or self._doomed:
             return
-        if self.cluster.link.cut_in:
+        if self.link.cut_in:
             self._doomed = True
             self.cluster.env.at(WATCH_SILENCE, self.end, Unavailable("watch: the connection fell silent"))
             return

@@ -19,7 +19,7 @@ from foreman.executors import Execution
 from sim.cluster import Request
 from sim.selection import Change
 
-_FLUSH = 1024
+_FLUSH = 64
 _SPECS = 256
 
 
@@ -115,12 +115,13 @@ def _plain(value: Any) -> str:
     if isinstance(value, Model):
         value = {**value.__dict__, **value.__pydantic_extra__} if value.__pydantic_extra__ else value.__dict__
     if kind is dict or isinstance(value, Mapping):
-        # Written out for plain values: a call for each would double the cost of the digest.
-        fields = [f"{k}:{v}" if type(v) in _PLAIN else f"{k}:{_plain(v)}" for k, v in value.items()]
-        return "{" + ",".join(fields) + "}"
+        if not _PLAIN.issuperset(map(type, value.values())):
+            value = {k: _plain(v) for k, v in value.items()}
+        return "{" + ",".join(map(_PAIR, value.items())) + "}"
     return "[" + ",".join(map(_plain, value)) + "]"
 
 
+_PAIR = "%s:%s".__mod__
 _PLAIN = frozenset({str, int, float, bool, type(None), Phase, Verdict})
 
 
