@@ -113,7 +113,7 @@ class Clock(simpy.Environment):
         queue, soon, pop = self._queue, self._soon, heappop
         done = 0
         try:
-            for done in range(calls):
+            for done in range(calls):  # noqa: B007 - what `halt` interrupts has been counted by it
                 if soon and not (queue and queue[0][0] == self.now):
                     call, argument = soon.popleft()
                 else:

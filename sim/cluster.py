@@ -343,30 +343,26 @@ class Watch:
         self.waiter = None
         if self._apply is None:
             waiter.resume(event)
-        elif waiter.process.running:
-            self._hand(waiter, event)
         else:
-            waiter.process.defer(self._catch_up, (waiter, event))
+            self._hand((waiter, event))
 
-    def _hand(self, waiter: Task, event: Event) -> None:
-        """Do with the event what who waits wants done, in his place."""
+    def _hand(self, handed: tuple[Task, Event]) -> None:
+        """Do with the event what who waits wants done, in his place: to wake him for it would cost more than that."""
+        waiter, event = handed
+        process, apply, buffer = waiter.process, self._apply, self._buffer
+        if not process.running:
+            process.defer(self._hand, handed)
+            return
         try:
-            self._apply(event)  # type: ignore[misc]
-            while self._buffer:
-                self._apply(self._buffer.popleft())  # type: ignore[misc]
+            apply(event)  # type: ignore[misc]
+            while buffer:
+                apply(buffer.popleft())  # type: ignore[misc]
         except Exception as error:
             self._error = error
         if self._ended or self._error is not None:
             waiter.resume(None)
         else:
             self.waiter = waiter
-
-    def _catch_up(self, missed: tuple[Task, Event]) -> None:
-        waiter, event = missed
-        if waiter.process.running:
-            self._hand(waiter, event)
-        else:
-            waiter.process.defer(self._catch_up, missed)
 
     def _time_out(self, _: None) -> None:
         if not self._ended and not self._doomed:

@@ -120,7 +120,10 @@ class _Shape:
         self.converts = bool(self.maps or self.words)
 
     def converted(self, current: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-        """The changes with words as what they name and maps merged; whether a map differs. Raises as merging does, or KeyError."""
+        """The changes with words as what they name and maps merged, and whether a map differs.
+
+        Raises InvalidObject, or KeyError for an unknown word.
+        """
         made, differs = dict(changes), False
         for name, words in self.words:
             made[name] = words[changes[name]]

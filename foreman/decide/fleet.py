@@ -60,7 +60,8 @@ class Pool:
         if not self.open:
             return None
         if len(self._heaps) == 1:
-            return self._top(*self._heaps.values(), avoid)
+            (heap,) = self._heaps.values()
+            return self._top(heap, avoid)
         tops = [(domain_load.get(domain, 0), domain, heap) for domain, heap in self._heaps.items() if heap]
         if len(tops) > 1:
             tops.sort(key=lambda top: top[:2])
