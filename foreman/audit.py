@@ -80,7 +80,7 @@ class Auditor:
         cluster: Cluster,
         runtime: Runtime,
         retention: float = RETENTION_SECONDS,
-        on_outcome: Callable[[OutcomeLabels], None] | None = None,
+        on_outcome: Callable[[AgenticTask], None] | None = None,
     ) -> None:
         self.cluster = cluster
         self.runtime = runtime
@@ -88,14 +88,14 @@ class Auditor:
         self.outcomes: Counter[OutcomeLabels] = Counter()
         self.on_outcome = on_outcome or self._count
 
-    def _count(self, labels: OutcomeLabels) -> None:
-        self.outcomes[labels] += 1
+    def _count(self, task: AgenticTask) -> None:
+        self.outcomes[outcome_labels(task)] += 1
 
     async def record(self, task: AgenticTask) -> AgenticTask:
         """Keep the record, mark the task, count the outcome; the task as marked. Raises what the cluster raises."""
         await self._store(task)
         marked = await self.cluster.patch(task, _MARK, if_version=task.version)
-        self.on_outcome(outcome_labels(task))
+        self.on_outcome(task)
         return marked
 
     async def _store(self, task: AgenticTask) -> None:

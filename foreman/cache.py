@@ -65,6 +65,7 @@ class Cache(Generic[R]):
         self.relists = 0
         self.failures = 0
         self.on_recovery: list[Callable[[], None]] = []
+        self.on_loss: list[Callable[[ClusterError], None]] = []
         self._blind = False
         self._listeners: list[Listener[R]] = []
 
@@ -77,6 +78,16 @@ class Cache(Generic[R]):
 
     def __len__(self) -> int:
         return len(self.objects)
+
+    @property
+    def watching(self) -> bool:
+        """Whether the cache has listed, and has not lost sight of the server since."""
+        return self.synced.is_set() and not self._blind
+
+    def _lost(self, error: ClusterError) -> None:
+        """The stream has broken, or has to begin anew: told once, not for every try to get it back."""
+        for told in self.on_loss:
+            told(error)
 
     def observe(self, obj: R) -> None:
         """Take in the answer to an own write before the watch brings it."""
@@ -93,8 +104,9 @@ class Cache(Generic[R]):
                     await self._list()
                     due = self.runtime.now() + self.resync
                 await self._follow()
-            except Expired:
+            except Expired as error:
                 due = 0.0
+                self._lost(error)
             except ClusterError as error:
                 due = 0.0
                 await self._failed(error)
@@ -110,7 +122,9 @@ class Cache(Generic[R]):
         self._replace(listing)
 
     async def _failed(self, error: ClusterError) -> None:
-        self._blind = True
+        if not self._blind:
+            self._blind = True
+            self._lost(error)
         if self.stall_after is not None and self.failures >= self.stall_after:
             raise Stalled(f"{self.kind} watcher stalled: {self.failures} lists in a row failed, last: {error}")
         backoff = min(RETRY_FIRST * 2 ** min(self.failures, 10), RETRY_MAX)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from foreman.api import Lease, LeaseSpec
-from foreman.cluster import Cluster, ClusterError, NotFound
-from foreman.runtime import ProcessExit, Runtime
+from foreman.cluster import Cluster, ClusterError, Conflict, NotFound
+from foreman.runtime import ProcessExit, Runtime, Signal
 
 LEASE_NAME = "foreman-operator.llmkube.dev"
 LEASE_SECONDS = 15
 RENEW_SECONDS = 10.0
 RETRY_SECONDS = 2.0
+RELEASE_SECONDS = 5.0
 
 
 class LostLeadership(ProcessExit):
@@ -44,6 +45,7 @@ class Election:
         self.name = name
         self.lease_seconds = lease_seconds
         self.leading = False
+        self._leaving = runtime.event()
         self._seen: tuple[str, float] | None = None
         self._renewed = 0.0
 
@@ -51,17 +53,53 @@ class Election:
         """Campaign, call `lead()` once elected, then renew for ever. Raises LostLeadership."""
         while not await self._try_acquire():
             await self.runtime.sleep(RETRY_SECONDS)
+            if self._leaving.is_set():
+                return
+        if self._leaving.is_set():
+            return
         self.leading = True
         self.runtime.spawn(self._stand_down(), "leader-watchdog")
         lead()
         while True:
             await self.runtime.sleep(RETRY_SECONDS)
+            if self._leaving.is_set():
+                return
             await self._renew()
+
+    async def release(self) -> None:
+        """Campaign no more and let go of the lease, best effort, for at most 5 s: the next leader need not wait for it to
+        run out. Whoever calls this has begun nothing new for a while, and ends right after."""
+        self._leaving.set()
+        done = self.runtime.event()
+        self.runtime.spawn(self._let_go(done), "lease-release")
+        await done.wait(timeout=RELEASE_SECONDS)
+
+    async def _let_go(self, done: Signal) -> None:
+        try:
+            while not await self._let_gone():
+                continue
+        except ClusterError:
+            pass
+        self.leading = False
+        done.set()
+
+    async def _let_gone(self) -> bool:
+        """Clear the lease if it is ours; False if a renewal of our own came between read and write."""
+        lease = await self.cluster.get("Lease", self.name, self.namespace)
+        assert isinstance(lease, Lease)
+        if lease.spec.holder_identity == self.identity:
+            try:
+                await self.cluster.patch(lease, {"spec": {"holder_identity": ""}}, if_version=lease.version)
+            except Conflict:
+                return False
+        return True
 
     async def _stand_down(self) -> None:
         """End the process when the last renewal is RENEW_SECONDS old, even while a request hangs."""
         while True:
             left = self._renewed + RENEW_SECONDS - self.runtime.now()
+            if self._leaving.is_set():
+                return
             if left <= 0:
                 raise LostLeadership(f"{self.identity} could not renew the lease for {RENEW_SECONDS:.0f}s")
             await self.runtime.sleep(left)
@@ -123,6 +161,8 @@ class Election:
             lease = await self.cluster.get("Lease", self.name, self.namespace)
             assert isinstance(lease, Lease)
             if lease.spec.holder_identity != self.identity:
+                if self._leaving.is_set():
+                    return
                 raise LostLeadership(f"{lease.spec.holder_identity} has taken the lease from {self.identity}")
             renewal = {"spec": {"renew_time": self._distinct_time(lease)}}
             await self.cluster.patch(lease, renewal, if_version=lease.version)

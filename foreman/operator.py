@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +15,7 @@ from foreman.election import Election
 from foreman.explainer import Explainer
 from foreman.liveness import Liveness
 from foreman.node_controller import NodeController
-from foreman.runtime import Runtime
+from foreman.runtime import Runtime, Signal
 from foreman.scheduler import Scheduler
 from foreman.task_controller import TaskController
 
@@ -74,16 +75,40 @@ class Operator:
             cluster, runtime, self.nodes, self.liveness, self.scheduler, self.task_controller
         )
         self.explainer = Explainer(cluster, runtime, self.tasks, self.scheduler)
+        self.election = (
+            Election(cluster, runtime, options.identity, options.namespace) if options.leader_elect else None
+        )
+        self.on_lead: Callable[[], None] | None = None
 
-    async def run(self) -> None:
-        """Serve until the process ends. A candidate keeps its caches warm while it waits for its turn."""
+    @property
+    def active(self) -> bool:
+        """Whether this operator acts: it leads, or nobody needs to."""
+        return self.election is None or self.election.leading
+
+    async def run(self, stop: Signal) -> None:
+        """Serve until `stop` is set, then return. A candidate keeps its caches warm while it waits for its turn.
+
+        Nothing needs to be finished on the way out, for every step that counts is one conditional write: no more is begun,
+        and the lease is released. Raises ProcessExit when the process must be restarted.
+        """
         for cache in (self.agents, self.nodes, self.tasks):
             self.runtime.spawn(cache.run(), f"cache-{cache.kind}")
-        if self.options.leader_elect:
-            election = Election(self.cluster, self.runtime, self.options.identity, self.options.namespace)
-            await election.run(lambda: self.runtime.spawn(self._serve(), "serve"))
+        if self.election is not None:
+            self.runtime.spawn(self.election.run(self._elected), "election")
         else:
-            await self._serve()
+            self.runtime.spawn(self._serve(), "serve")
+        await stop.wait()
+        self.scheduler.close()
+        for controller in (self.task_controller.controller, self.node_controller.controller):
+            controller.queue.close()
+        if self.election is not None:
+            await self.election.release()
+
+    def _elected(self) -> None:
+        """The lease is ours: begin to act."""
+        if self.on_lead is not None:
+            self.on_lead()
+        self.runtime.spawn(self._serve(), "serve")
 
     async def _serve(self) -> None:
         for cache in (self.agents, self.nodes, self.tasks):
@@ -93,4 +118,3 @@ class Operator:
         self.runtime.spawn(self.explainer.run(), "explain")
         if self.auditor is not None:
             self.runtime.spawn(self.auditor.sweep_for_ever(), "audit-sweep")
-        await self.runtime.event().wait()

@@ -72,6 +72,10 @@ class Scheduler:
         agent = agent_key(task)
         return requirement_of(task, self.agents.get(agent) if agent else None)
 
+    def close(self) -> None:
+        """Place nothing any more."""
+        self._planned = True
+
     # the scheduling cycle: synchronous, so that it sees one state of the world
 
     def _plan(self) -> None:

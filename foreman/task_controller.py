@@ -241,10 +241,11 @@ class TaskController:
         return False
 
     async def _expire(self, task: AgenticTask, detail: str) -> None:
-        step = self.expire(task, detail, self.runtime.wall())
+        wall = self.runtime.wall()
+        step = self.expire(task, detail, wall)
         released = await self._write(task, step.changes)
         if step.reason == REASON_CLAIM_EXPIRED:
-            count = {ANNOTATION_CLAIM_EXPIRIES: str(custody.strikes(released))}
+            count = {ANNOTATION_CLAIM_EXPIRIES: str(custody.standing_strikes(task, wall) + 1)}
             changes = {"metadata": {"annotations": count}}
             self.tasks.observe(await self.cluster.patch(released, changes, if_version=released.version))
 

@@ -76,6 +76,10 @@ class WorkQueue:
         if key in self._dirty:
             self._ready.append(key)
 
+    def close(self) -> None:
+        """Hand out nothing any more, whatever is added."""
+        self._ready = deque(maxlen=0)
+
     def _fall_due(self, key: str, due: float) -> None:
         if self._due.get(key) == due:
             del self._due[key]

@@ -42,7 +42,7 @@ class ApiServer:
         self._streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
         self._node_streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
         self._owned: defaultdict[str, dict[Address, None]] = defaultdict(dict)
-        self._uids = 0
+        self.uids = 0
 
     # reads
 
@@ -113,9 +113,8 @@ class ApiServer:
             raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{meta.name}" already exists')
         if not meta.name:
             raise Invalid(f"{kind}: metadata.name: Required value: name or generateName is required")
-        self._uids += 1
         meta = meta.evolve(
-            uid=f"00000000-0000-4000-8000-{self._uids:012x}",
+            uid=self.new_uid(),
             resource_version=str(self.version + 1),
             generation=1,
             creation_timestamp=self.wall(),
@@ -127,7 +126,7 @@ class ApiServer:
             new = obj.evolve(metadata=meta)
         else:
             new = obj.evolve(metadata=meta, status=blank)
-        self._commit("create", actor, kind, key, None, new, {})
+        self.commit("create", actor, kind, key, None, new, {})
         return new
 
     def patch(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
@@ -156,7 +155,7 @@ class ApiServer:
             return old
         meta = old.metadata.evolve(resource_version=str(self.version + 1))
         new = old.evolve(metadata=meta, status=status)
-        self._commit("patch_status", actor, kind, key, old, new, changes)
+        self.commit("patch_status", actor, kind, key, old, new, changes)
         return new
 
     def delete(self, actor: str, obj: Any, if_version: str | None = None, if_uid: str | None = None) -> None:
@@ -169,6 +168,21 @@ class ApiServer:
             meta = old.metadata.evolve(deletion_timestamp=self.wall(), deletion_grace_period_seconds=0)
             marked = old.evolve(metadata=meta)
             self._store("delete", actor, old, marked, {}, old.metadata.generation + 1)
+
+    def new_uid(self) -> str:
+        self.uids += 1
+        return f"00000000-0000-4000-8000-{self.uids:012x}"
+
+    def restore(self, objects: Iterable[Any], version: int, uids: int) -> None:
+        """Become what an earlier server was; its history is gone."""
+        for obj in objects:
+            self.tables[obj.kind][obj.key] = obj
+            created = Change(version, "create", "", obj.kind, obj.key, None, obj, {})
+            self._track_owners(created)
+            if isinstance(obj, AgenticTask):
+                self._moved(created, "", obj.status.assigned_node)
+        self.version = self.compacted = version
+        self.uids = uids
 
     def compact(self) -> None:
         """Forget all history: who watches from before now gets Expired."""
@@ -218,15 +232,14 @@ class ApiServer:
         if meta.deletion_timestamp is not None and not meta.finalizers:
             self._remove(actor, old)
         else:
-            self._commit(verb, actor, new.kind, new.key, old, new, fields)
+            self.commit(verb, actor, new.kind, new.key, old, new, fields)
         return new
 
     def _remove(self, actor: str, old: Any) -> None:
-        self._commit("delete", actor, old.kind, old.key, old, None, {})
+        self.commit("delete", actor, old.kind, old.key, old, None, {})
 
-    def _commit(
-        self, verb: str, actor: str, kind: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]
-    ) -> None:
+    def commit(self, verb: str, actor: str, kind: str, key: str, old: Any, new: Any, fields: Mapping[str, Any]) -> None:
+        """Put `new` in the place of `old`, either of which may be None, at the next version. Checks nothing."""
         self.version = version = self.version + 1
         if new is None:
             del self.tables[kind][key]

@@ -17,9 +17,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, RootModel, WithJsonSchema, model_validator
 
+from foreman.durations import LONGEST, duration, show
 from sim.kinds import Family, Strict, Whole, refusal, refusing
 from sim.stream import DECIMALS, ONE, Stream, exp2
-from sim.units import LONGEST, Duration, Interval, Rate, duration, show
+from sim.units import Duration, Interval, Rate
 from sim.weighted import Weighted
 
 __all__ = ["Distribution", "Fixed", "Rate", "Sampler", "Stream", "Weighted", "distribution"]

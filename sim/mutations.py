@@ -59,7 +59,7 @@ class Unconditional:
 class UnfencedRun(Run):
     """Reports whatever it finished to whoever holds the task now."""
 
-    still_ours = staticmethod(lambda task, holder, attempt: task.status.phase in IN_FLIGHT)
+    still_ours = staticmethod(lambda task, fence: task.status.phase in IN_FLIGHT)
 
 
 class UnfencedWatcher(Watcher):
@@ -150,7 +150,7 @@ class RestampingController(TaskController):
 class RevivingRun(Run):
     """Writes its result over whatever stands there, finished or not."""
 
-    still_ours = staticmethod(lambda task, holder, attempt: True)
+    still_ours = staticmethod(lambda task, fence: True)
 
     def _changes(self, task: AgenticTask, outcome: claims.Outcome, refusals: Sequence[str]) -> Mapping[str, Any]:
         status = task.status.evolve(phase=Phase.RUNNING)

@@ -14,11 +14,12 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, fi
 from foreman.api import Flag, Int32, Model, NodeAccelerator, RequiredCapability, RetryPolicy, TaskKind
 from foreman.api.fields import declared
 from foreman.decide.policies import POLICIES
+from foreman.durations import duration, show
 from sim.draw import Distribution, Weighted, distribution
 from sim.host import SECOND
 from sim.kinds import Strict, Whole, did_you_mean, refusal, refusing
 from sim.shapes import Arrivals, Batch, Independent, Shape
-from sim.units import Duration, Interval, duration, show
+from sim.units import Duration, Interval
 
 Count = Annotated[int, Whole(0, 10**9)]
 Some = Annotated[int, Whole(1, 10**6)]

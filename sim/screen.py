@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Table
 from rich.text import Text
 
+from foreman.durations import show
 from sim.checkers import LIVENESS, SAFETY
-from sim.units import show
 
 if TYPE_CHECKING:
     from sim.world import World

@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from foreman.durations import LONGEST
 from sim.draw import Stream
 from sim.kinds import Family, Strict, Whole, Width
-from sim.units import LONGEST, Duration, Interval, Rate
+from sim.units import Duration, Interval, Rate
 
 Edges = Iterator[tuple[int, tuple[int, ...]]]
 """(task, the earlier tasks it depends on, ascending), for tasks 0, 1, 2 ..."""

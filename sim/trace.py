@@ -49,7 +49,7 @@ class Digest:
             # Long texts that repeat what the task's own writes have said: a checksum of each will do.
             sums = [f"{name}={crc32(text.encode()):08x}" for name, text in obj.data.items()]
             return " ".join(sums)
-        spec = obj.spec
+        spec = getattr(obj, "spec", None)  # an Event has none
         known = self._specs.get(id(spec))
         if known is None:
             if len(self._specs) >= _SPECS:

@@ -163,7 +163,7 @@ class World:
         operator = Operator(cluster, process, options, draw, self.product.operator)
         self.operators[name] = operator
         process.on_death.append(lambda: self._count_operator(operator))
-        await operator.run()
+        await operator.run(process.stop)
 
     def _agent_program(self, node: str, group: NodeGroup) -> Callable[[Process], Coroutine[Any, Any, None]]:
         declared = Declared(

@@ -1,7 +1,43 @@
-"""Settings every test shares."""
+"""Settings every test shares, and the servers that many of them need."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
+from real_server import Missing, RealServer, original_crds
+from real_server import real_server as serving
 
 # Derandomised and untimed: a test that fails does so every time, on a busy machine as on an idle one.
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Iterator[RealServer]:
+    """A real API server, or a skip that says why there is none."""
+    try:
+        with serving() as server:
+            yield server
+    except Missing as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def uncached_server() -> Iterator[RealServer]:
+    try:
+        with serving("--watch-cache=false") as server:
+            yield server
+    except Missing as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def original_server() -> Iterator[RealServer]:
+    """A real API server that knows only the Go original's fields."""
+    try:
+        with serving(crds=original_crds) as server:
+            yield server
+    except Missing as why:
+        pytest.skip(str(why))

@@ -18,12 +18,13 @@ GRACE_SECONDS = 25.0
 @dataclass(frozen=True)
 class AgentOptions:
     """Seconds throughout. `namespace`: where tasks are taken from, None for all; `grace`: how long runs may end in
-    at shutdown."""
+    at shutdown; `take_over`: take the node's name from a process that has it."""
 
     heartbeat: float = HEARTBEAT_SECONDS
     poll: float = POLL_SECONDS
     namespace: str | None = "default"
     grace: float = GRACE_SECONDS
+    take_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,19 @@ class Agent:
             poll=self.options.poll,
         )
         self.registrar = parts.registrar(
-            cluster, runtime, identity, probe, self.watcher.current_task, self.options.heartbeat
+            cluster, runtime, identity, probe, self.watcher.current_task, self.options.heartbeat, self.options.take_over
         )
 
     async def run(self, stop: Signal) -> None:
         """Serve until `stop` is set, then drain and return. Raises ProcessExit when it must be restarted."""
-        await self.registrar.register()
-        self.runtime.spawn(self.registrar.beat_for_ever(), "heartbeat")
-        self.runtime.spawn(self.watcher.run(), "watcher")
+        self.runtime.spawn(self._serve(), "serve")
         await stop.wait()
+        began = self.runtime.now()
         await self.registrar.farewell()
-        await self.watcher.drain(self.options.grace)
+        await self.watcher.drain(max(began + self.options.grace - self.runtime.now(), 0))
+
+    async def _serve(self) -> None:
+        await self.registrar.register()
+        if not self.registrar.draining:
+            self.runtime.spawn(self.registrar.beat_for_ever(), "heartbeat")
+            self.runtime.spawn(self.watcher.run(), "watcher")

@@ -59,26 +59,37 @@ class Registrar:
         probe: Callable[[], NodeCapability],
         current_task: Callable[[], str] = lambda: "",
         interval: float = HEARTBEAT_SECONDS,
+        take_over: bool = False,
     ) -> None:
+        """`take_over`: do not wait for a live process of the same name, take the name from it (once, at the start)."""
         self.cluster = cluster
         self.runtime = runtime
         self.identity = identity
         self.probe = probe
         self.current_task = current_task
         self.interval = interval
+        self.take_over = take_over
         self.node: FleetNode | None = None
         self.draining = False
+        self.registered = runtime.event()
+        self.standing_by_for = ""
+        self.on_standby: Callable[[str], None] | None = None
+        self.beaten_at = 0.0
 
     async def register(self) -> None:
         """Create or update the FleetNode and take its name; waits while a live process on another machine has it.
 
         An API that does not answer is asked again: an agent must be able to start before the API server.
         """
-        while True:
+        while not self.draining:
             try:
                 # Taken at the very version at which it was found free: of two processes one finds out here.
                 free = await self._await_silence(await self._upsert())
+                if free is None:
+                    return
                 self.node = await self._write(free, FleetNodePhase.READY)
+                self.take_over, self.standing_by_for = False, ""
+                self.registered.set()
                 return
             except (Conflict, AlreadyExists, NotFound):
                 await self.runtime.sleep(0.1)
@@ -108,7 +119,7 @@ class Registrar:
         except Conflict:
             node = await self._fetch()
             if node.status.instance not in ("", self.identity.instance):
-                raise Superseded(f"{self.identity.name} is now {node.status.instance}") from None
+                raise Superseded(f"{node.status.instance} has taken the name {self.identity.name} over") from None
             self.node = await self._write(node, None)
 
     async def farewell(self) -> None:
@@ -167,11 +178,14 @@ class Registrar:
             changes["metadata"] = {"labels": labels}
         return changes
 
-    async def _await_silence(self, node: FleetNode) -> FleetNode:
-        """The node, once the name is free: nobody's, ours, our own machine's, Draining, or silent for the timeout."""
+    async def _await_silence(self, node: FleetNode) -> FleetNode | None:
+        """The node, once the name is free: nobody's, ours, our own machine's, Draining, or silent for the timeout.
+
+        None when this process is on its way out."""
         since = self.runtime.now()
         beat = node.status.last_heartbeat_time
-        while self._taken(node):
+        while self._taken(node) and not self.draining:
+            self._stand_by(node.status.instance)
             await self.runtime.sleep(STANDBY_CHECK_SECONDS)
             # An answer proves silence up to the question, not up to its arrival: this process may have slept in between.
             asked = self.runtime.now()
@@ -180,11 +194,22 @@ class Registrar:
                 since, beat = self.runtime.now(), node.status.last_heartbeat_time
             elif asked - since > HEARTBEAT_TIMEOUT_SECONDS:
                 break
-        return node
+        return None if self.draining else node
+
+    def _stand_by(self, instance: str) -> None:
+        """Said once for each process that is waited for."""
+        if instance != self.standing_by_for:
+            self.standing_by_for = instance
+            if self.on_standby is not None:
+                self.on_standby(instance)
 
     def _taken(self, node: FleetNode) -> bool:
         status = node.status
-        if status.instance in ("", self.identity.instance) or same_machine(status.instance, self.identity.instance):
+        if (
+            self.take_over
+            or status.instance in ("", self.identity.instance)
+            or same_machine(status.instance, self.identity.instance)
+        ):
             return False
         return status.phase is not FleetNodePhase.DRAINING
 
@@ -202,7 +227,9 @@ class Registrar:
             changes["phase"] = phase
         told = {"agent_version": identity.version, "os": identity.os, "arch": identity.arch}
         changes.update((key, value) for key, value in told.items() if value)
-        return await self.cluster.patch_status(node, changes, if_version=node.version)
+        written = await self.cluster.patch_status(node, changes, if_version=node.version)
+        self.beaten_at = self.runtime.now()
+        return written
 
 
 def spec_equal(one: FleetNodeSpec, other: FleetNodeSpec) -> bool:

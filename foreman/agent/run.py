@@ -21,18 +21,18 @@ REPORT_RETRY_MAX = 30.0
 
 
 class Run:
-    """`task` as it was claimed (version included); `holder` is who claimed it."""
+    """`task` as it was claimed (version included)."""
 
     still_ours = staticmethod(claims.still_ours)
 
-    def __init__(self, cluster: Cluster, runtime: Runtime, executor: Executor, task: AgenticTask, holder: str) -> None:
+    def __init__(self, cluster: Cluster, runtime: Runtime, executor: Executor, task: AgenticTask) -> None:
         self.cluster = cluster
         self.runtime = runtime
         self.executor = executor
         self.task = task
-        self.holder = holder
         self.key = task.key
         self.attempt = task.status.attempt
+        self.fence = claims.fence_of(task)
         self.deadline = runtime.now() + timeout_of(task)
         self.cancelled = runtime.event()
         self.superseded = False
@@ -114,5 +114,5 @@ class Run:
             assert isinstance(live, AgenticTask)
             if live.metadata.uid != meta.uid:
                 return None
-            self.landed = claims.reported(live, self.holder, self.attempt)
-            return live if self.still_ours(live, self.holder, self.attempt) else None
+            self.landed = claims.reported(live, self.fence)
+            return live if self.still_ours(live, self.fence) else None

@@ -7,6 +7,7 @@ earlier life of this agent goes back to Pending; a run whose task has been delet
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 from foreman.agent.run import Run
@@ -65,6 +66,7 @@ class Watcher:
         self.draining = False
         self.landed = 0
         self.discarded = 0
+        self.on_discarded: Callable[[Run], None] | None = None
         self._claiming: dict[str, AgenticTask] = {}
         self._orphans: dict[str, AgenticTask] = {}
         self._wanted: dict[str, float] = {}
@@ -144,10 +146,10 @@ class Watcher:
         # What the cache shows may be older than the claim itself: only a later version can end a run.
         if task is run.task or int(task.version) <= int(run.task.version):
             return True
-        if run.reporting and claims.reported(task, self.holder, run.attempt):
+        if run.reporting and claims.reported(task, run.fence):
             # The watch is often faster than the answer to the report: nobody has taken the task away.
             return True
-        return run.still_ours(task, self.holder, run.attempt)
+        return run.still_ours(task, run.fence)
 
     def _orphan(self, key: str, task: AgenticTask) -> bool:
         """Running on this node with no run behind it."""
@@ -228,7 +230,7 @@ class Watcher:
                 continue
 
     async def _carry_out(self, task: AgenticTask) -> None:
-        run = self.run_type(self.cluster, self.runtime, self.executor, task, self.holder)
+        run = self.run_type(self.cluster, self.runtime, self.executor, task)
         self.runs[run.key] = run
         del self._claiming[run.key]
         self._arm(run.deadline)
@@ -246,6 +248,8 @@ class Watcher:
             self.landed += 1
         else:
             self.discarded += 1
+            if self.on_discarded is not None:
+                self.on_discarded(run)
         if written is not None:
             self.tasks.observe(written)
         self._reckon(run.key, self.tasks.get(run.key))
@@ -313,7 +317,7 @@ class Watcher:
         except NotFound:
             return
         if node.status.instance not in ("", self.holder):
-            raise ProcessExit(f"{self.node} is now {node.status.instance}")
+            raise ProcessExit(f"{node.status.instance} has taken the name {self.node} over")
 
     # deadlines: one timer, for whichever run is due first
 

@@ -25,6 +25,8 @@ from .agent import (
 )
 from .core import (
     ConfigMap,
+    EventSource,
+    KubeEvent,
     Lease,
     LeaseSpec,
 )
@@ -217,6 +219,7 @@ __all__ = [
     "ContextStrategy",
     "DEFAULT_SELF_GO",
     "DRAIN_REAP_SECONDS",
+    "EventSource",
     "Execution",
     "ExecutionMode",
     "FailureReason",
@@ -236,6 +239,7 @@ __all__ = [
     "Int32",
     "InvalidObject",
     "KINDS",
+    "KubeEvent",
     "LABEL_AGENT",
     "LABEL_DISPATCH_RUN",
     "LABEL_ISSUE",

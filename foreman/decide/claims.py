@@ -1,7 +1,8 @@
 """The node's side: which task to claim next, whether a claim is still ours, and what to report.
 
-The fence is (attempt, holder): `attempt` rises with every assignment, `holder` names the agent process that claimed.
-A result lands only while both still stand; the write itself is conditional on the version at which that was checked.
+The fence is what the claim left on the task: `attempt` rises with every assignment, `holder` names the agent process that
+claimed. A result lands only while they still stand; the write itself is conditional on the version at which that was checked.
+A cluster with the original's CRDs prunes both: there the node and the time of the claim are what is left to tell claims apart.
 """
 
 from __future__ import annotations
@@ -46,6 +47,21 @@ class Outcome(NamedTuple):
     timed_out: bool = False
 
 
+class Fence(NamedTuple):
+    """What tells one claim of a task from every other."""
+
+    attempt: int
+    holder: str
+    node: str
+    claimed_at: int | None
+
+
+def fence_of(task: AgenticTask) -> Fence:
+    """The fence of the claim that stands on the task."""
+    status = task.status
+    return Fence(status.attempt, status.holder, status.assigned_node, status.claimed_at)
+
+
 def claim_order(task: AgenticTask) -> tuple[int, int, int, str]:
     """Sort key: priority first, then what finishes work soonest (review, verify, issue-fix, rest; #936), then the oldest."""
     meta = task.metadata
@@ -67,16 +83,15 @@ def claimable(task: AgenticTask | None, node: str) -> bool:
     )
 
 
-def still_ours(task: AgenticTask, holder: str, attempt: int) -> bool:
-    """Whether the claim (holder, attempt) stands on the object as it is now."""
-    status = task.status
-    return status.phase in IN_FLIGHT and status.attempt == attempt and status.holder == holder
+def still_ours(task: AgenticTask, fence: Fence) -> bool:
+    """Whether the claim stands on the object as it is now."""
+    return task.status.phase in IN_FLIGHT and fence_of(task) == fence
 
 
-def reported(task: AgenticTask, holder: str, attempt: int) -> bool:
-    """Whether the claim (holder, attempt) has ended by its own report: true when only the answer to the report was lost."""
+def reported(task: AgenticTask, fence: Fence) -> bool:
+    """Whether the claim has ended by its own report: true when only the answer to the report was lost."""
     status = task.status
-    ours = status.attempt == attempt and status.holder == holder and status.phase in TERMINAL
+    ours = status.phase in TERMINAL and fence_of(task) == fence
     return ours and condition(status.conditions, CONDITION_COMPLETED) is not None
 
 

@@ -54,6 +54,7 @@ class Site:
         self.endpoint = Endpoint(self.clock, self.server)
         self.hosts: dict[str, Host] = {}
         self.agents: dict[str, Agent] = {}
+        self.agents_made: dict[str, Callable[[Agent], None]] = {}
         self.seconds: float | None = 10
         self.dies_hard: float = 0
         self.ending: Callable[[Execution], Result | None] = lambda execution: GO
@@ -84,11 +85,14 @@ class Site:
         machine: str = "",
         *,
         slots: int = 1,
+        restart: float = 30,
         roles: tuple[str, ...] = ("worker",),
         **kwargs: Any,
     ) -> Host:
         """A booted node agent; `kwargs` are of Identity (labels, version, os, arch) and AgentOptions (grace, poll ...)."""
-        options = AgentOptions(**{key: kwargs.pop(key) for key in ("grace", "poll", "heartbeat") if key in kwargs})
+        options = AgentOptions(
+            **{key: kwargs.pop(key) for key in ("grace", "poll", "heartbeat", "take_over") if key in kwargs}
+        )
 
         async def program(process: Process) -> None:
             holder = instance_of(process.host.name, str(process.host.boots))
@@ -96,9 +100,10 @@ class Site:
             work = Work(self, process, holder)
             agent = Agent(self.client(process, holder), process, identity, work, lambda: self.capability, options)
             self.agents[process.host.name] = agent
+            self.agents_made.get(process.host.name, lambda agent: None)(agent)
             await agent.run(process.stop)
 
-        return self.host(machine or node, program)
+        return self.host(machine or node, program, restart)
 
     def call(self, coro: Callable[[SimCluster, Process], Any], within: float = 60) -> Any:
         """The outcome of one coroutine function, run on a host of its own."""

@@ -315,6 +315,55 @@ def test_a_standby_that_slept_does_not_take_its_own_sleep_for_the_firsts_silence
     assert site.node().status.instance == "one/1"
 
 
+def test_who_is_to_take_over_takes_the_name_at_once_and_the_first_ends():
+    site = Site()
+    first = site.agent("n1", "one", restart=1000)
+    site.advance(5)
+    site.agent("n1", "two", take_over=True)
+    site.advance(1)
+    assert site.node().status.instance == "two/1"
+    site.advance(30)
+    assert [type(error).__name__ for _, _, error in first.exits] == ["Superseded"]
+    assert site.hosts["two"].exits == []
+
+
+def test_a_standby_says_whom_it_waits_for_once():
+    site = Site()
+    said = []
+    site.agent("n1", "one")
+    site.advance(1)
+    second = site.agent("n1", "two")
+    site.agents_made["two"] = lambda agent: setattr(agent.registrar, "on_standby", said.append)
+    site.advance(300)
+    assert said == ["one/1"]
+    assert site.agents["two"].registrar.standing_by_for == "one/1"
+    assert second.exits == []
+
+
+def test_a_standby_ends_when_it_is_told_to():
+    site = Site()
+    site.agent("n1", "one")
+    site.advance(1)
+    second = site.agent("n1", "two")
+    site.advance(60)
+    second.terminate()
+    site.advance(6)
+    assert not second.up
+    assert second.exits == []
+    assert (site.node().status.instance, site.node().status.phase) == ("one/1", FleetNodePhase.READY)
+
+
+def test_an_agent_that_never_reached_the_api_server_ends_when_it_is_told_to():
+    site = Site()
+    site.endpoint.fail()
+    host = site.agent()
+    site.advance(60)
+    host.terminate()
+    site.advance(6)
+    assert not host.up
+    assert host.exits == []
+
+
 def test_a_restart_on_the_same_machine_does_not_wait():
     site = Site()
     host = site.agent()

@@ -11,5 +11,5 @@ from arms import ARMS
 
 @pytest.fixture(params=ARMS, ids=lambda arm: arm.__name__)
 def arm(request: pytest.FixtureRequest) -> Iterator[Any]:
-    with request.param() as made:
+    with request.param(request) as made:
         yield made

@@ -261,6 +261,8 @@ def test_resuming_after_a_close_neither_skips_nor_repeats(arm: Any) -> None:
 
 
 def test_a_version_that_was_compacted_away_has_expired(arm: Any) -> None:
+    if not arm.compacts:
+        pytest.skip("this server's history cannot be cut off")
     since = create(arm, "a").version
     create(arm, "b")
     arm.compact()

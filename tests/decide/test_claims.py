@@ -8,7 +8,7 @@ from support import new_task
 from foreman.api import FailureReason, Phase, Result, Verdict, condition
 from foreman.api.patch import merge
 from foreman.decide import claims
-from foreman.decide.claims import Outcome
+from foreman.decide.claims import Fence, Outcome
 
 NOW = 1_800_000_000
 
@@ -69,23 +69,43 @@ def test_what_is_gone_or_going_is_not_claimable():
     assert not claims.claimable(task.evolve(metadata=task.metadata.evolve(deletion_timestamp=NOW)), "a")
 
 
+MINE = Fence(attempt=3, holder="a/1", node="a", claimed_at=1)
+
+
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize(
-    ("holder", "attempt", "same"), [("a/1", 3, True), ("a/2", 3, False), ("a/1", 2, False), ("", 3, False)]
+    ("fence", "same"),
+    [
+        (MINE, True),
+        (MINE._replace(holder="a/2"), False),
+        (MINE._replace(attempt=2), False),
+        (MINE._replace(holder=""), False),
+        (MINE._replace(node="b"), False),
+        (MINE._replace(claimed_at=2), False),
+        (MINE._replace(claimed_at=None), False),
+    ],
 )
-def test_a_claim_stands_while_holder_and_attempt_do(phase, holder, attempt, same):
+def test_a_claim_stands_while_all_it_left_on_the_task_does(phase, fence, same):
     live = phase in (Phase.SCHEDULED, Phase.RUNNING, Phase.VERIFYING)
-    assert claims.still_ours(made(phase), holder, attempt) is (live and same)
+    assert claims.still_ours(made(phase), fence) is (live and same)
+
+
+def test_claims_that_an_older_crd_has_pruned_are_told_apart_by_node_and_time():
+    claimed = made(attempt=0, holder="")
+    mine = claims.fence_of(claimed)
+    assert claims.still_ours(claimed, mine)
+    assert not claims.still_ours(claimed.evolve(status=claimed.status.evolve(claimed_at=2)), mine)
+    assert not claims.still_ours(claimed.evolve(status=claimed.status.evolve(assigned_node="b")), mine)
 
 
 def test_a_report_whose_answer_was_lost_is_recognised():
     task = made()
     reported = task.evolve(status=after(task, claims.report(task, Outcome(result=result()), NOW)))
-    assert claims.reported(reported, "a/1", 3)
-    assert not claims.reported(reported, "a/2", 3)
-    assert not claims.reported(reported, "a/1", 2)
-    assert not claims.reported(task, "a/1", 3)
-    assert not claims.reported(made(Phase.FAILED), "a/1", 3)
+    assert claims.reported(reported, MINE)
+    assert not claims.reported(reported, MINE._replace(holder="a/2"))
+    assert not claims.reported(reported, MINE._replace(attempt=2))
+    assert not claims.reported(task, MINE)
+    assert not claims.reported(made(Phase.FAILED), MINE)
 
 
 def test_a_claim_names_its_holder():

@@ -11,7 +11,15 @@ from lab import Lab
 from support import new_task
 
 from foreman.cluster import ClusterError, Conflict
-from foreman.election import LEASE_NAME, LEASE_SECONDS, RENEW_SECONDS, RETRY_SECONDS, Election, LostLeadership
+from foreman.election import (
+    LEASE_NAME,
+    LEASE_SECONDS,
+    RELEASE_SECONDS,
+    RENEW_SECONDS,
+    RETRY_SECONDS,
+    Election,
+    LostLeadership,
+)
 from sim.host import SECOND, Host, Process
 
 TAKEOVER = LEASE_SECONDS + RETRY_SECONDS + 1.0
@@ -26,8 +34,8 @@ class Reign(NamedTuple):
     since: float
 
     def rules(self) -> bool:
-        """Whether it may act: its process runs and it has not stood down."""
-        return bool(self.process.alive and self.process.running)
+        """Whether it may act: its process runs, has not stood down, and is not on its way out."""
+        return bool(self.process.alive and self.process.running and not self.process.stop.is_set())
 
 
 class Realm:
@@ -49,10 +57,12 @@ class Realm:
             self.reigns.append(Reign(process.host.name, process, self.lab.now()))
             process.spawn(self._reign(process, cluster), "reign")
 
-        await election.run(lead)
+        process.spawn(election.run(lead), "election")
+        await process.stop.wait()
+        await election.release()
 
     async def _reign(self, process: Process, cluster: Any) -> None:
-        while True:
+        while not process.stop.is_set():
             await process.sleep(0.2)
             try:
                 task = await cluster.get("AgenticTask", "throne", "default")
@@ -218,6 +228,53 @@ class _LoseFirstReply:
         return "lose-reply"
 
 
+def test_a_leader_that_is_told_to_end_hands_over_within_a_retry() -> None:
+    realm = Realm()
+    realm.lab.advance(100)
+    first = realm.leader()
+    realm.host(first).terminate()
+    realm.lab.advance(RETRY_SECONDS + 0.1)
+    assert not realm.host(first).up
+    assert realm.host(first).exits == [], "an orderly end is no crash"
+    assert realm.leader().host != first.host
+    assert realm.lease().spec.lease_transitions == 1
+
+
+def test_a_leader_that_ends_does_not_clear_the_lease_of_its_successor() -> None:
+    realm = Realm(1)
+    realm.lab.advance(100)
+    first = realm.leader()
+    realm.lab.server.patch("test", realm.lease(), {"spec": {"holder_identity": "usurper"}}, None)
+    realm.host(first).terminate()
+    realm.lab.advance(1)
+    assert not realm.host(first).up
+    assert realm.host(first).exits == []
+    assert realm.lease().spec.holder_identity == "usurper"
+
+
+def test_a_release_without_an_answer_does_not_hold_the_end_up() -> None:
+    realm = Realm()
+    realm.lab.advance(100)
+    first = realm.leader()
+    realm.lab.endpoint.intercept = lambda request: "drop"
+    realm.host(first).terminate()
+    realm.lab.advance(RELEASE_SECONDS + 0.1)
+    assert not realm.host(first).up
+    assert realm.host(first).exits == []
+
+
+def test_a_candidate_that_is_told_to_end_leaves_the_lease_alone() -> None:
+    realm = Realm()
+    realm.lab.advance(100)
+    first = realm.leader()
+    for host in realm.hosts:
+        if host.name != first.host:
+            host.terminate()
+    realm.lab.advance(5)
+    assert [host.name for host in realm.hosts if host.up] == [first.host]
+    assert realm.lease().spec.holder_identity == f"{first.host}/1"
+
+
 def test_a_candidate_that_loses_the_race_for_a_free_lease_does_not_lead() -> None:
     """Both read the same free lease; only one write can be the first."""
     realm = Realm(2)
@@ -232,9 +289,12 @@ def test_a_candidate_that_loses_the_race_for_a_free_lease_does_not_lead() -> Non
 
 # under random trouble
 
+TROUBLES = ["crash", "freeze", "cut_in", "cut_out", "skew", "outage", "leader-freeze", "leader-crash", "leader-end"]
 TROUBLE = st.lists(
     st.tuples(
-        st.sampled_from(["crash", "freeze", "cut_in", "cut_out", "skew", "outage", "leader-freeze", "leader-crash"]),
+        st.sampled_from(
+            ["crash", "freeze", "cut_in", "cut_out", "skew", "outage", "leader-freeze", "leader-crash", "leader-end"]
+        ),
         st.integers(0, 2),
         st.integers(1, 40),
         st.integers(0, 40),
@@ -269,6 +329,11 @@ class Chaos:
 
     def _crash(self, host: Host, seconds: int) -> None:
         host.crash()
+        self.lab.advance(seconds)
+        host.boot()
+
+    def _end(self, host: Host, seconds: int) -> None:
+        host.terminate()
         self.lab.advance(seconds)
         host.boot()
 

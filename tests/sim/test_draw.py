@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from foreman.durations import LONGEST
 from sim.draw import Distribution, Fixed, Stream, Weighted, distribution
-from sim.units import LONGEST
 
 PINNED = [
     ("5s", [5000000] * 5, "5s", 5000000),

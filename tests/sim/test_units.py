@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from sim.units import LONGEST, Duration, Interval, Rate, Size, duration, rate, show, show_rate, show_size, size
+from foreman.durations import LONGEST, duration, show
+from sim.units import Duration, Interval, Rate, Size, rate, show_rate, show_size, size
 
 DURATIONS = [
     ("250us", 250, "250us"),

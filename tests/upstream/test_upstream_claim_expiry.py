@@ -147,6 +147,22 @@ def test_strikes_decay_with_progress():
     unharmed(w)
 
 
+def test_what_has_decayed_stays_forgiven():
+    """The annotation says what stands after the expiry, so that the next one does not count what was worked off."""
+    w = fleet("a", "b")
+    put_struck(w, "t", expiries=2, seconds=100_000, timeoutSeconds=200_000)
+    until_phase(w, "t", Phase.RUNNING)
+    advance(w, 3700)
+    for host, count in (("a-0", "1"), ("b-0", "2")):
+        until(w, lambda host=host: task(w, "t").status.holder == f"{host}/1")
+        w.hosts[host].crash()
+        until(w, lambda host=host: task(w, "t").status.holder != f"{host}/1")
+        advance(w, 1)
+        assert task(w, "t").metadata.annotations[ANNOTATION_CLAIM_EXPIRIES] == count
+        assert phase(w, "t") is not Phase.FAILED
+    unharmed(w)
+
+
 def test_a_succeeded_task_is_left_alone_when_its_node_falls_silent():
     """HEAD: leaves a Succeeded task untouched even when its former node is stale."""
     w = fleet("a")

@@ -37,10 +37,10 @@ def put(w: World, name: str, seconds: float = 10, verdict: str = "GO", errors: f
     return w.server.create("user", new_task(name, **spec))
 
 
-def put_struck(w: World, name: str, expiries: int, seconds: float = 10) -> AgenticTask:
+def put_struck(w: World, name: str, expiries: int, seconds: float = 10, **spec: Any) -> AgenticTask:
     """Create a task that, by the original's annotation, has lost its claim `expiries` times."""
     w.plans[f"default/{name}"] = Plan(round(seconds * SECOND), "GO")
-    fresh = new_task(name)
+    fresh = new_task(name, **spec)
     meta = fresh.metadata.evolve(annotations={ANNOTATION_CLAIM_EXPIRIES: str(expiries)})
     return w.server.create("user", fresh.evolve(metadata=meta))
 

@@ -1,36 +1,24 @@
-"""The command line: `foreman sim ...`, `foreman crds`.
-
-Errors a user can cause are one line on stderr and exit code 2. Nothing of the simulator is imported before it is needed.
-"""
+"""`foreman sim ...`: the simulator. Nothing of it is imported before a command needs it."""
 
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import foreman
+from foreman.cli.refusal import refuse
 
 if TYPE_CHECKING:
     from sim.scenario import Scenario
     from sim.world import World
 
 app = typer.Typer(
-    name="foreman",
-    help="Dispatch agentic tasks over a fleet of unlike machines; simulate the fleet before you trust it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-sim_app = typer.Typer(
     help="Run scenarios on a deterministic simulated cluster: same file, same seed, same result.", no_args_is_help=True
 )
-app.add_typer(sim_app, name="sim")
 
 
 def _scenario_names(incomplete: str) -> list[str]:
@@ -59,38 +47,8 @@ Until = Annotated[
 ]
 
 
-@app.callback(invoke_without_command=True)
-def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
-    if version:
-        typer.echo(f"foreman {foreman.__version__}")
-        raise typer.Exit
-
-
-@app.command()
-def crds(
-    directory: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write one file a kind instead of printing.")
-    ] = None,
-) -> None:
-    """Print the CustomResourceDefinitions, generated from the API models.
-
-    Install them with: foreman crds | kubectl apply -f -
-    """
-    from foreman.api.crd import CRD_KINDS, crd_file_name, crd_yaml
-
-    if directory is None:
-        typer.echo("---\n".join(crd_yaml(kind) for kind in CRD_KINDS), nl=False)
-        return
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for kind in CRD_KINDS:
-            (directory / crd_file_name(kind)).write_text(crd_yaml(kind), encoding="utf-8")
-    except OSError as error:
-        _refuse(f"cannot write to {directory}: {error.strerror}")
-
-
-@sim_app.command("run")
-def sim_run(
+@app.command("run")
+def run(
     file: File,
     seed: Seed = None,
     sets: Sets = None,
@@ -124,8 +82,8 @@ def sim_run(
     raise typer.Exit(exit_code(result))
 
 
-@sim_app.command("list")
-def sim_list() -> None:
+@app.command("list")
+def list_() -> None:
     """List the scenarios that ship, with what each is about."""
     from rich.console import Console
     from rich.table import Table
@@ -140,8 +98,8 @@ def sim_list() -> None:
     Console().print(table)
 
 
-@sim_app.command("story")
-def sim_story(
+@app.command("story")
+def story(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario, or a trace written with --trace.")],
     task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task, or NAMESPACE/NAME.")],
     seed: Seed = None,
@@ -160,9 +118,9 @@ def sim_story(
         else:
             rows = from_run(_load(file, sets, seed, until), seed, task)
     except OSError as error:
-        _refuse(f"cannot read {file}: {error.strerror}")
+        refuse(f"cannot read {file}: {error.strerror}")
     except (NoSuchTask, ValueError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))
@@ -173,8 +131,8 @@ def sim_story(
         console.print(table(rows))
 
 
-@sim_app.command("schema")
-def sim_schema() -> None:
+@app.command("schema")
+def schema() -> None:
     """Print the JSON Schema of scenario files.
 
     Editors complete from it: foreman sim schema > scenario.schema.json, then begin a file with
@@ -194,7 +152,7 @@ def _load(file: str, sets: list[str] | None, seed: int | None, until: str | None
     try:
         return load(file, wanted, seed)
     except BadScenario as error:
-        _refuse(str(error))
+        refuse(str(error))
 
 
 def _open_trace(path: Path | None, stack: ExitStack) -> IO[str] | None:
@@ -203,7 +161,7 @@ def _open_trace(path: Path | None, stack: ExitStack) -> IO[str] | None:
     try:
         return stack.enter_context(path.open("w", encoding="utf-8"))
     except OSError as error:
-        _refuse(f"cannot write the trace to {path}: {error.strerror}")
+        refuse(f"cannot write the trace to {path}: {error.strerror}")
 
 
 def _world(scenario: Scenario, check: bool, sink: IO[str] | None) -> World:
@@ -240,37 +198,4 @@ def _summarise(result: dict[str, Any], file: str, sets: list[str], until: str | 
         try:
             console.save_svg(str(picture), title=replay)
         except OSError as error:
-            _refuse(f"cannot write the picture to {picture}: {error.strerror}")
-
-
-class BadInput(typer.TyperException):
-    """What the user gave cannot be used."""
-
-    exit_code = 2
-
-
-def _refuse(message: str) -> NoReturn:
-    raise BadInput(message)
-
-
-def main() -> None:
-    """Entry point of the `foreman` command."""
-    command = typer.main.get_command(app)
-    try:
-        code = command(prog_name="foreman", standalone_mode=False)
-    except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        hint = f" (see {context.command_path} --help)" if context is not None else ""
-        for line in error.format_message().splitlines():
-            print(f"foreman: {line}{hint}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-if __name__ == "__main__":
-    main()
+            refuse(f"cannot write the picture to {picture}: {error.strerror}")

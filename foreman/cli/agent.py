@@ -1,0 +1,136 @@
+"""`foreman agent`: the agent of one machine, on Kubernetes."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foreman.cli import flags
+from foreman.cli.refusal import refuse
+
+if TYPE_CHECKING:
+    from foreman.agent.agent import AgentOptions
+    from foreman.agent.capability import Declared
+    from foreman.api import FleetNodeSpec
+
+LONGEST_HEARTBEAT = 45
+"""Seconds. A node is taken for lost after 90 s of silence: one heartbeat may go missing."""
+EVERYWHERE = ("", "*")
+
+Name = Annotated[
+    str | None,
+    typer.Option(envvar="FLEET_NODE_NAME", metavar="NAME", help="The FleetNode (default: made of the hostname)."),
+]
+Namespace = Annotated[
+    str, typer.Option(metavar="NAMESPACE", help='Where tasks are taken from; "" or "*": from all namespaces.')
+]
+Roles = Annotated[str, typer.Option(metavar="A,B", help="Roles of this node.")]
+Slots = Annotated[int, typer.Option(metavar="N", help="How many tasks run at once.")]
+Accelerator = Annotated[
+    str, typer.Option(metavar="KIND", help="metal, cuda, vulkan or none (default: metal on a Mac, else unsaid).")
+]
+Models = Annotated[str, typer.Option(metavar="A,B", help="Models that are installed here.")]
+Context = Annotated[int, typer.Option(metavar="N", help="The context window it can serve.")]
+Speed = Annotated[int, typer.Option(metavar="N", help="Its speed.")]
+Ram = Annotated[int, typer.Option(metavar="GIB", help="RAM to declare; 0, and always on a Mac: measured.")]
+Labels = Annotated[str, typer.Option(metavar="K=V,...", help="Labels to put on the FleetNode.")]
+Tailscale = Annotated[str, typer.Option(metavar="ADDR", help="Address of this machine in the tailnet.")]
+Mode = Annotated[str, typer.Option(metavar="MODE", help="How tasks are run. This version knows: stub.")]
+Sleep = Annotated[str, typer.Option(metavar="DURATION", help="How long the stub works on a task.")]
+Heartbeat = Annotated[str, typer.Option(metavar="DURATION", help=f"Between heartbeats, at most {LONGEST_HEARTBEAT}s.")]
+Poll = Annotated[str, typer.Option(metavar="DURATION", help="Between two tries when the watch is broken.")]
+Grace = Annotated[str, typer.Option(metavar="DURATION", help="How long running tasks may go on after SIGTERM.")]
+TakeOver = Annotated[
+    bool,
+    typer.Option(
+        "--take-over", help="Take the node's name from a living agent that has it, instead of standing by. For once."
+    ),
+]
+
+
+def agent(
+    fleet_node_name: Name = None,
+    task_namespace: Namespace = "default",
+    roles: Roles = "worker",
+    slots: Slots = 1,
+    accelerator: Accelerator = "",
+    installed_models: Models = "",
+    max_context_tokens: Context = 0,
+    tokens_per_second: Speed = 0,
+    total_ram_gb: Ram = 0,
+    node_labels: Labels = "",
+    tailscale_addr: Tailscale = "",
+    agent_mode: Mode = "stub",
+    stub_sleep: Sleep = "10s",
+    heartbeat_interval: Heartbeat = "30s",
+    task_poll_interval: Poll = "5s",
+    grace: Grace = "25s",
+    take_over: TakeOver = False,
+    metrics_bind_address: flags.MetricsAddress = ":8083",
+    health_probe_bind_address: flags.HealthAddress = ":8084",
+    kubeconfig: flags.Kubeconfig = None,
+    kube_context: flags.KubeContext = None,
+    log_format: flags.LogFormat = None,
+    log_level: flags.LogLevel = "info",
+) -> None:
+    """Run the agent of this machine: register it, claim the tasks assigned to it, run them, report.
+
+    Exit code: 0 told to end (SIGTERM, ^C) and drained, 1 to be restarted (watch stalled, name taken over, no
+    permission ...), 2 bad input, 130 or 143 told twice.
+    """
+    if agent_mode != "stub":
+        refuse(f"--agent-mode: {agent_mode!r} is not part of this version, only stub is")
+    spec = _spec(fleet_node_name, tailscale_addr, roles, slots)
+    declared = _declared(accelerator, total_ram_gb, installed_models, max_context_tokens, tokens_per_second)
+    options = _options(heartbeat_interval, task_poll_interval, task_namespace, grace, take_over)
+    sleep = flags.seconds("--stub-sleep", stub_sleep)
+    labels = flags.labels("--node-labels", node_labels)
+    ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
+    flags.set_up_logs(log_format, log_level)
+
+    from foreman.kube.programs import NodeSettings, attend
+
+    node = NodeSettings(spec, declared, labels, sleep)
+    flags.live(lambda life: attend(life, ground, node, options))
+
+
+def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> FleetNodeSpec:
+    from foreman.agent.capability import clamp_int32
+    from foreman.agent.identity import sanitize_name, split_csv
+    from foreman.api import FleetNodeSpec
+
+    if slots < 1:
+        refuse(f"--slots: {slots} is too few, at least 1")
+    return FleetNodeSpec(
+        node_name=flags.name("--fleet-node-name", name) if name else sanitize_name(socket.gethostname()),
+        tailscale_addr=tailscale_addr,
+        roles=split_csv(roles),
+        slots=clamp_int32(slots),
+    )
+
+
+def _declared(accelerator: str, ram: int, models: str, context: int, speed: int) -> Declared:
+    from foreman.agent.capability import Declared, clamp_int32
+    from foreman.agent.identity import split_csv
+    from foreman.api import NodeAccelerator
+
+    if accelerator:
+        flags.choice("--accelerator", accelerator, tuple(each.value for each in NodeAccelerator))
+    return Declared(accelerator, clamp_int32(ram), split_csv(models), clamp_int32(context), clamp_int32(speed))
+
+
+def _options(heartbeat: str, poll: str, namespace: str, grace: str, take_over: bool) -> AgentOptions:
+    from foreman.agent.agent import AgentOptions
+
+    between = flags.seconds("--heartbeat-interval", heartbeat, at_least=0.1)
+    if between > LONGEST_HEARTBEAT:
+        refuse(f"--heartbeat-interval: {heartbeat} is too long, at most {LONGEST_HEARTBEAT}s")
+    return AgentOptions(
+        heartbeat=between,
+        poll=flags.seconds("--task-poll-interval", poll, at_least=0.1),
+        namespace=None if namespace in EVERYWHERE else flags.name("--task-namespace", namespace),
+        grace=flags.seconds("--grace", grace),
+        take_over=take_over,
+    )
