@@ -17,14 +17,8 @@ from foreman.cluster import Cluster, ClusterError
 from foreman.decide import custody
 from foreman.decide.fleet import Draw, Fleet
 from foreman.decide.queueing import GroupKey, Waiting, rank_of
-from foreman.decide.requirement import Requirement, requirement_of
+from foreman.decide.requirement import Requirement, agent_key, requirement_of
 from foreman.runtime import Runtime
-
-
-def agent_key(task: AgenticTask) -> str:
-    """'namespace/name' of the Agent the task refers to, or ''."""
-    ref = task.spec.agent_ref
-    return f"{task.metadata.namespace}/{ref.name}" if ref is not None and ref.name else ""
 
 
 class Scheduler:

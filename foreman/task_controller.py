@@ -25,10 +25,11 @@ from foreman.cluster import Cluster, NotFound
 from foreman.controller import Controller
 from foreman.decide import custody, pending
 from foreman.decide.lifecycle import Event, after
+from foreman.decide.requirement import agent_key
 from foreman.liveness import Liveness
 from foreman.resting import Resting
 from foreman.runtime import Runtime
-from foreman.scheduler import Scheduler, agent_key
+from foreman.scheduler import Scheduler
 
 SWEEP_SECONDS = 15.0
 WAIT_NEWS_SECONDS = 10.0

@@ -6,10 +6,10 @@ stays until the last of them is gone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from sim.apiserver import ApiServer
-from sim.clock import Clock
 from sim.host import SECOND
 from sim.selection import Address, Change
 
@@ -17,10 +17,16 @@ JANITOR = "janitor"
 DELAY = 1 * SECOND
 
 
+class Timer(Protocol):
+    """All that it needs of a clock."""
+
+    def at(self, delay: int, call: Callable[[Any], None], argument: Any = None) -> None: ...
+
+
 class GarbageCollector:
     """Looks at the dependents of what is deleted, and at the owners of what is created."""
 
-    def __init__(self, env: Clock, server: ApiServer) -> None:
+    def __init__(self, env: Timer, server: ApiServer) -> None:
         self.env = env
         self.server = server
         server.census.append(self.committed)

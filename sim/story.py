@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sim.scenario import Scenario
-from sim.trace import Row, Trace
+from sim.trace import HEADER, Row, Trace
 from sim.world import World
 
 _STYLES = {"Conflict": "yellow", "Unavailable": "red", "Invalid": "red", "NotFound": "yellow", "ok": ""}
@@ -26,13 +26,14 @@ class NoSuchTask(Exception):
 
 def from_run(scenario: Scenario, seed: int | None, task: str) -> list[Row]:
     """Run the scenario and keep what concerns `task` ('name' or 'namespace/name'), faults included."""
-    key = task if "/" in task else f"{_namespace(scenario, task)}/{task}"
+    key = task if "/" in task else f"{namespace_of(scenario, task)}/{task}"
     trace = Trace(only=key)
     World(scenario, seed, trace=trace).run()
     return _about(trace, key, task)
 
 
-def _namespace(scenario: Scenario, task: str) -> str:
+def namespace_of(scenario: Scenario, task: str) -> str:
+    """Where a task of that name is created."""
     if task in scenario.tasks:
         return scenario.tasks[task].namespace
     return scenario.workload.namespace if scenario.workload else "default"
@@ -44,6 +45,8 @@ def from_trace(path: Path, task: str) -> list[Row]:
     rows = []
     for row in read_trace(path):
         key = row.get("key")
+        if row["what"] == HEADER:
+            continue
         if key is None or (key in keys if keys else key == task or key.endswith(f"/{task}")):
             rows.append(row)
     return _about(rows, task, task)

@@ -13,6 +13,7 @@ from functools import cache
 from typing import IO, Any
 from zlib import crc32
 
+from foreman import __version__
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
 from foreman.cluster import ClusterError
 from foreman.executors import Execution
@@ -126,7 +127,11 @@ _PLAIN = frozenset({str, int, float, bool, type(None), Phase, Verdict})
 
 
 Row = dict[str, Any]
-"""One event: `t` (microseconds), `actor`, `what`, and, where they apply, `kind key version read outcome detail`."""
+"""One event: `t` (microseconds), `actor`, `what`, and, where they apply, `kind key version read outcome detail`.
+
+The first of a trace file is of another sort, `what` = HEADER: it holds the scenario, so that a trace can be run again.
+"""
+HEADER = "scenario"
 
 
 class Trace:
@@ -156,6 +161,11 @@ class Trace:
             self.rows.append(row)
         if self.sink is not None:
             self.sink.write(json.dumps(row, separators=(",", ":")) + "\n")
+
+    def begin(self, scenario: Mapping[str, Any], seed: int, check: bool) -> None:
+        """A file says first which run it is the trace of."""
+        if self.sink is not None:
+            self.add("world", HEADER, scenario=scenario, seed=seed, check=check, version=__version__)
 
     def request(self, request: Request, ok: bool, value: Any) -> None:
         """A request has reached the API server and been answered."""

@@ -112,6 +112,7 @@ class World:
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
+            self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)
             self.endpoint.tap = self.trace.request
 
     def _lags(self) -> None:
@@ -333,12 +334,21 @@ class World:
         self._stopped = True
         self.env.halt()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the run has come to its end: all tasks have, or too much is wrong."""
+        return self._stopped
+
     def _close(self) -> None:
+        self.drop_unstarted()
+        self.judge()
+
+    def judge(self) -> None:
+        """Count what the processes have counted, and look whether all that should have happened has."""
         for agent in self.agents.values():
             self._count_agent(agent)
         for operator in self.operators.values():
             self._count_operator(operator)
-        self.drop_unstarted()
         if not self.interrupted:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
 

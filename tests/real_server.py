@@ -181,10 +181,11 @@ def server_command(binary: Path, etcd: str, port: int, folder: Path) -> list[str
     ]
 
 
-def start(command: list[str], log: Path, stack: ExitStack) -> None:
-    with log.open("wb") as sink:
+def start(command: list[str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
+    with log.open("ab") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL)
     stack.callback(end, process)
+    return process
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, crds, operator, sim
+from foreman.cli import agent, crds, dev, dispatch, explain, operator, serve, sim
 
 app = typer.Typer(
     name="foreman",
@@ -22,9 +22,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(sim.app, name="sim")
+sim.app.command("serve")(serve.serve)
+app.add_typer(explain.app, name="explain")
 app.command("operator")(operator.operator)
 app.command("agent")(agent.agent)
+app.command("dev")(dev.dev)
 app.command("crds")(crds.crds)
+app.command("dispatch")(dispatch.dispatch)
 
 
 @app.callback(invoke_without_command=True)

@@ -70,7 +70,7 @@ def run(
     """
     from sim.result import exit_code, result_of
 
-    scenario = _load(file, sets, seed, until)
+    scenario = load_scenario(file, sets, seed, until)
     with ExitStack() as stack:
         world = _world(scenario, check=not no_check, sink=_open_trace(trace, stack))
         _watch(world, show=not (as_json or quiet))
@@ -116,7 +116,7 @@ def story(
         if file.endswith(".jsonl"):
             rows = from_trace(Path(file), task)
         else:
-            rows = from_run(_load(file, sets, seed, until), seed, task)
+            rows = from_run(load_scenario(file, sets, seed, until), seed, task)
     except OSError as error:
         refuse(f"cannot read {file}: {error.strerror}")
     except (NoSuchTask, ValueError) as error:
@@ -143,7 +143,7 @@ def schema() -> None:
     typer.echo(json.dumps(schema(), indent=2))
 
 
-def _load(file: str, sets: list[str] | None, seed: int | None, until: str | None) -> Scenario:
+def load_scenario(file: str, sets: list[str] | None, seed: int | None, until: str | None) -> Scenario:
     from sim.load import BadScenario, load
 
     wanted = [*(sets or [])]

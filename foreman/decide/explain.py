@@ -36,6 +36,23 @@ class Change(NamedTuple):
     remedies: tuple[str, ...]
 
 
+class Fit(NamedTuple):
+    """One node's answer: whether the task fits at this moment, else everything about the node that is in the way."""
+
+    node: str
+    fits: bool
+    reasons: tuple[str, ...]
+
+
+def fit(want: Requirement, node: Node) -> Fit:
+    """`reasons` in words with the numbers: 'too little RAM (16 of 32 GiB)'."""
+    wrong = mismatches(want, node)
+    hurdle = obstacle(want, node)
+    if hurdle is not None and not (hurdle is Reason.RAM_TAKEN and Reason.RAM in wrong):
+        wrong.append(hurdle)
+    return Fit(node.name, not wrong, tuple(_in_words(reason, want, node) for reason in wrong))
+
+
 def explain(want: Requirement, nodes: Iterable[Node]) -> Explanation:
     """Why no node takes a task of this demand at present."""
     counts: Counter[Reason] = Counter()
@@ -104,3 +121,31 @@ def _remedy(reason: Reason, want: Requirement, node: Node) -> str:
             return f"the node had the role {', '.join(sorted(set(want.roles) - node.roles))}"
         case _:
             return f"the model {want.model or '(unnamed: set spec.model of the Agent)'} were installed"
+
+
+def _in_words(reason: Reason, want: Requirement, node: Node) -> str:
+    detail = _detail(reason, want, node)
+    return f"{reason.value} ({detail})" if detail else reason.value
+
+
+def _detail(reason: Reason, want: Requirement, node: Node) -> str:
+    """What the node has against what is wanted."""
+    match reason:
+        case Reason.ACCELERATOR:
+            return f"{node.accelerator or 'unknown'}, not {want.accelerator}"
+        case Reason.RAM:
+            return f"{node.available_ram_gb} of {want.min_ram_gb} GiB"
+        case Reason.CONTEXT:
+            return f"{node.max_context_tokens} of {want.min_context_tokens} tokens"
+        case Reason.SELECTOR:
+            return "needs " + ", ".join(f"{k}={v}" for k, v in want.selector if node.labels.get(k, "") != v)
+        case Reason.ROLES:
+            return "needs " + ", ".join(sorted(set(want.roles) - node.roles))
+        case Reason.MODEL:
+            return want.model or "the Agent names none"
+        case Reason.BUSY:
+            return f"{node.used} of {node.slots} in use"
+        case Reason.RAM_TAKEN:
+            return f"{max(node.ram_gb - node.taken_ram_gb, 0)} of {want.min_ram_gb} GiB left"
+        case _:
+            return ""

@@ -26,6 +26,12 @@ class Requirement(NamedTuple):
 ANYTHING = Requirement()
 
 
+def agent_key(task: AgenticTask) -> str:
+    """'namespace/name' of the Agent the task refers to, or ''."""
+    ref = task.spec.agent_ref
+    return f"{task.metadata.namespace}/{ref.name}" if ref is not None and ref.name else ""
+
+
 def requirement_of(task: AgenticTask, agent: Agent | None) -> Requirement:
     """The demand of `task`; with an Agent, the Agent's capability counts and the task's own does not."""
     if agent is None:

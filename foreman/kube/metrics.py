@@ -108,7 +108,7 @@ def controller_metrics(*controllers: Controller) -> Iterator[Metric]:
 
 
 def operator_metrics(operator: Operator) -> Iterator[Metric]:
-    yield gauge("foreman_leader", "1: this operator acts", {operator.options.identity: operator.active}, "identity")
+    yield GaugeMetricFamily("foreman_leader", "1: this operator acts", value=operator.active)
     yield total("foreman_assignments_refused_total", "Assignments that were not written", operator.scheduler.conflicts)
     nodes = operator.scheduler.fleet.nodes.values()
     slots = {"total": sum(node.slots for node in nodes), "used": sum(node.used for node in nodes)}

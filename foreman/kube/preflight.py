@@ -35,12 +35,15 @@ class NotAdmitted(ProcessExit):
 
 
 class Need(NamedTuple):
-    """What a process must be able to do with a kind; `part` is "status" or nothing, `namespace` None for all."""
+    """What a process must be able to do with a kind; `part` is "status" or nothing, `namespace` None for all.
+
+    `name`: the one object that it is about, for who may do it with no other; a right to create is never bound to a name."""
 
     kind: str
     verbs: tuple[str, ...]
     part: str = ""
     namespace: str | None = None
+    name: str = ""
 
     @property
     def resource(self) -> str:
@@ -77,7 +80,7 @@ async def _patiently(
     while True:
         try:
             reply = await connection.request(method, path, query, body)
-            if not isinstance(refusal(reply), Unavailable) or reply.status < 300:
+            if reply.status < 300 or not isinstance(refusal(reply), Unavailable):
                 break
             why = str(refusal(reply))
         except Unavailable as error:
@@ -165,6 +168,8 @@ async def _review(connection: Connection, runtime: Runtime, need: Need, verb: st
     attributes: dict[str, Any] = {"verb": verb, "group": cls.GROUP, "resource": cls.PLURAL, "subresource": need.part}
     if need.namespace:
         attributes["namespace"] = need.namespace
+    if need.name and verb != "create":
+        attributes["name"] = need.name
     body = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

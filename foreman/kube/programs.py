@@ -17,6 +17,7 @@ from foreman.agent.capability import Declared, probe
 from foreman.agent.registrar import Identity
 from foreman.api import FleetNodeSpec
 from foreman.cache import Cache
+from foreman.election import LEASE_NAME
 from foreman.executors import StubExecutor
 from foreman.kube import machine
 from foreman.kube.chronicle import Complaints, chronicle, discarded, registered, standing_by, watch_over
@@ -77,16 +78,16 @@ def operator_needs(options: OperatorOptions) -> Sequence[Need]:
     if options.audit:
         needs.append(Need("ConfigMap", ("list", "create", "patch", "delete")))
     if options.leader_elect:
-        needs.append(Need("Lease", ("get", "create", "patch"), namespace=options.namespace))
+        needs.append(Need("Lease", ("get", "create", "patch"), "", options.namespace, LEASE_NAME))
     return needs
 
 
-def agent_needs(namespace: str | None) -> Sequence[Need]:
+def agent_needs(namespace: str | None, node: str = "") -> Sequence[Need]:
     return [
         Need("AgenticTask", ("get", "list", "watch"), namespace=namespace),
         Need("AgenticTask", ("patch",), "status", namespace),
-        Need("FleetNode", ("get", "create", "patch")),
-        Need("FleetNode", ("patch",), "status"),
+        Need("FleetNode", ("get", "create", "patch"), name=node),
+        Need("FleetNode", ("patch",), "status", name=node),
     ]
 
 
@@ -158,7 +159,7 @@ async def attend(life: Life, ground: Ground, node: NodeSettings, options: AgentO
     """A node's agent, until it is told to end."""
     name = node.spec.node_name
     instance = machine.agent_instance(name)
-    stage = await staged(life, ground, "agent", instance, agent_needs(options.namespace))
+    stage = await staged(life, ground, "agent", instance, agent_needs(options.namespace, name))
     if stage is None:
         return
     system = platform.system()
@@ -190,10 +191,11 @@ async def unless_stopped(work: Coroutine[Any, Any, None], stop: Signal) -> bool:
     """Do `work`, or leave it when `stop` comes first; whether it was done. Raises what it raises."""
     doing = asyncio.ensure_future(work)
     waiting = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if not doing.done():
-        doing.cancel()
-        return False
-    doing.result()
-    return True
+    try:
+        await asyncio.wait({doing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if doing.done():
+            doing.result()
+        return doing.done()
+    finally:
+        for task in (doing, waiting):
+            task.cancel()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from sim.http.request import Request
-from sim.http.status import Name, Refusal, forbidden
+from sim.http.served import dig
+from sim.http.status import Json, Name, Refusal, forbidden
 
 Authorize = Callable[[str, str, str, str, str, str, str], bool]
 """(user, verb, group, resource, subresource, namespace, name) -> whether it is allowed; '' for what the request lacks."""
-ANONYMOUS = "system:anonymous"
+REVIEWS = ("authorization.k8s.io", "selfsubjectaccessreviews")
 
 
 class Access:
@@ -37,6 +39,8 @@ class Access:
         target = request.target
         if self.authorize is None or target is None:
             return
+        if (target.group, target.resource) == REVIEWS:
+            return
         asked = (target.group, target.resource, target.subresource, target.namespace, target.name)
         if self.authorize(request.user, request.verb, *asked):
             return
@@ -44,3 +48,11 @@ class Access:
         where = f'in the namespace "{target.namespace}"' if target.namespace else "at the cluster scope"
         why = f'User "{request.user}" cannot {request.verb} resource "{what}" in API group "{target.group}" {where}'
         raise forbidden(Name(target.group, target.resource), target.name, why)
+
+    def review(self, user: str, asked: Any) -> Json:
+        """The answer to a SelfSubjectAccessReview: may this user do what is asked?"""
+        given = dig(asked, "spec", "resourceAttributes") or {}
+        fields = ("verb", "group", "resource", "subresource", "namespace", "name")
+        allowed = self.authorize is None or self.authorize(user, *(str(given.get(field, "")) for field in fields))
+        body = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {}}
+        return {**body, "spec": {"resourceAttributes": given}, "status": {"allowed": allowed}}

@@ -134,6 +134,8 @@ def _in_array(error: json.JSONDecodeError) -> bool:
 
 
 def _quoted(sign: str) -> str:
+    if sign < " ":
+        return f"'\\x{ord(sign):02x}'"
     return {"'": "'\\''", '"': "'\"'"}.get(sign, f"'{sign}'")
 
 

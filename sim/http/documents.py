@@ -26,6 +26,7 @@ class Documents:
         self._server = server
         self._docs: dict[str, Json] = {}
         self._encoded: dict[str, bytes] = {}
+        self._before: dict[str, str] = {}
         self._superseded: deque[tuple[int, str]] = deque()
         server.observers.append(self._committed)
 
@@ -33,6 +34,13 @@ class Documents:
         """The object's JSON."""
         doc = self._docs.get(obj.version)
         return to_wire(obj) if doc is None else doc
+
+    def last(self, obj: Resource) -> Json:
+        """The JSON of an object as a DELETED event shows it: as it was before that version."""
+        doc = self._docs.get(self._before.get(obj.version, ""))
+        if doc is None:
+            return to_wire(obj)
+        return {**doc, "metadata": {**doc["metadata"], "resourceVersion": obj.version}}
 
     def encoded(self, obj: Resource) -> bytes:
         """The same as bytes: many watchers of one event share the work."""
@@ -49,11 +57,12 @@ class Documents:
 
     def _committed(self, change: Change) -> None:
         if change.old is not None:
+            self._before[str(change.version)] = change.old.version
             self._superseded.append((change.version, change.old.version))
-        if change.new is None:
-            self._superseded.append((change.version, str(change.version)))
         while self._superseded and self._superseded[0][0] <= self._server.compacted:
-            self._docs.pop(self._superseded.popleft()[1], None)
+            at, version = self._superseded.popleft()
+            self._before.pop(str(at), None)
+            self._docs.pop(version, None)
 
 
 def encode(data: Any) -> bytes:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sim.apiserver import ApiServer
 from sim.http import discovery, openapi, patches
 from sim.http.decode import Malformed, from_json, from_yaml
-from sim.http.documents import Documents
+from sim.http.documents import Documents, encode
 from sim.http.lists import Lists
 from sim.http.ownership import apply
-from sim.http.reading import applied_document, body_document, patched_document
-from sim.http.request import Request, Target, check_delete, check_options, version_of
+from sim.http.reading import any_document, applied_document, body_document, patched_document
+from sim.http.request import Request, Target, check_delete, check_options, number, version_of
 from sim.http.served import Served, dig
 from sim.http.status import (
     Json,
@@ -27,6 +28,7 @@ from sim.http.status import (
 )
 from sim.http.views import Form, Tables, form_of, listing, partial
 from sim.http.virtual import Virtual, Virtuals, virtual_at
+from sim.http.watches import WATCH_SECONDS, bookmark
 from sim.http.writes import APPLY, Admit, Writes, shape_of
 
 _PATCHES = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
@@ -202,10 +204,10 @@ class Handlers:
 
     def _virtual(self, request: Request, target: Target, virtual: Virtual) -> Answer:
         name, verb = target.name, request.verb
-        if verb in ("list", "watch", "get"):
-            docs = [self.virtuals.get(virtual, name)] if name else self.virtuals.all(virtual)
+        if verb in ("list", "get"):
+            docs = [self.virtuals.get(virtual, name)] if name else self.virtuals.select(virtual, request.query)
         else:
-            given = from_yaml(request.body) if request.body and not name else {}
+            given = any_document(request) if request.body and not name else {}
             docs = [self.virtuals.write(virtual, verb, name or str(dig(given, "metadata", "name") or ""))]
         form = form_of(request.headers.get("Accept", ""))
         metadata = {"resourceVersion": str(self.server.version)}
@@ -215,6 +217,20 @@ class Handlers:
         if name or verb == "create":
             return Answer(201 if verb == "create" else 200, partial(docs[0]) if form.shape else docs[0], form)
         return Answer(200, listing(served, docs, metadata, form, self.tables(request)), form)
+
+    def still(self, request: Request) -> AsyncIterator[bytes] | None:
+        """A watch of what never changes: what there is, then silence. None for any other watch. Raises Refusal."""
+        target = request.target
+        virtual = virtual_at(target.group, target.version, target.resource) if target is not None else None
+        if virtual is None:
+            return None
+        docs = self.virtuals.select(virtual, request.query)
+        initial = "sendInitialEvents" in request.query
+        begun = request.query.get("resourceVersion", "0") not in ("", "0") and not initial
+        events = [("ADDED", doc) for doc in docs if not begun]
+        if initial:
+            events.append(("BOOKMARK", bookmark(virtual.api_version, virtual.kind, str(self.server.version), True)))
+        return _still(events, number(request.query, "timeoutSeconds", WATCH_SECONDS))
 
     def _elsewhere(self, request: Request) -> Answer:
         path = "/" + request.path.strip("/")
@@ -232,6 +248,12 @@ class Handlers:
         if path == "/openapi/v2" and "json" not in accept and accept not in ("", "*/*"):
             raise Refusal(406, "NotAcceptable", "only the following media types are accepted: application/json", {})
         return Answer(200, body)
+
+
+async def _still(events: Sequence[tuple[str, Json]], seconds: float) -> AsyncIterator[bytes]:
+    for sort, doc in events:
+        yield encode({"type": sort, "object": doc}) + b"\n"
+    await asyncio.sleep(seconds)
 
 
 def _below(path: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from foreman.api.meta import Resource
 from sim.apiserver import ApiServer
+from sim.http.decode import from_json
 from sim.http.documents import Documents
 from sim.http.request import number, refuse_options, version_of
 from sim.http.selectors import Selection, selection
@@ -109,16 +110,16 @@ def _token(version: int, last: str, namespace: str) -> str:
 def _read_token(token: str, namespace: str) -> tuple[int, str]:
     """(version, or 0 for whatever is there now; the key to go on after). Raises Refusal."""
     try:
-        data = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        data = from_json(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         version, start = int(data["rv"]), str(data["start"])
         known = data["v"] == _TOKEN_VERSION
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
         raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None
-    if not known or not start.startswith("/"):
+    if not known:
         raise bad_request(
             "invalid continue token: continue key is not valid: server does not recognize this encoded version"
         )
-    key = start[1:].removesuffix("\0")
+    key = start.removeprefix("/").removesuffix("\0")
     return max(version, 0), f"{namespace}/{key}" if namespace else key
 
 
@@ -155,7 +156,9 @@ def check_watch(query: Mapping[str, str]) -> None:
     if "sendInitialEvents" in query and match != "NotOlderThan":
         causes.append(_forbidden_match("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
     elif match and "sendInitialEvents" not in query:
-        causes.append(
-            _forbidden_match("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
-        )
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        causes.append(_forbidden_match(why))
+    if match not in ("", "NotOlderThan"):
+        why = f'Unsupported value: "{match}": supported values: "NotOlderThan"'
+        causes.append(Cause("FieldValueNotSupported", "resourceVersionMatch", why))
     refuse_options("ListOptions", causes)

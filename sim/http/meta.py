@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sim.http.decode import kind_of
+from sim.http.schema import is_time
 from sim.http.status import Cause, Json
 
 # Field -> what Go's struct holds there; a value of another type cannot be decoded at all.
@@ -31,12 +32,17 @@ _TYPES = {
 _STRING = {"string", "types.UID", "v1.Time"}
 _OWNER = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 SUBDOMAIN = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end "
     "with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+LABEL = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an "
+    "alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
 _EXAMPLES = (
     "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
@@ -68,9 +74,16 @@ def tidy(given: Any) -> tuple[Json, list[str]]:
             _decodable(name, _TYPES[name], value)
     kept = {name: value for name, value in given.items() if name in _TYPES and value not in (None, "", {}, [], 0)}
     kept.pop("selfLink", None)
+    for name in ("labels", "annotations"):
+        if name in kept:
+            kept[name] = {key: value or "" for key, value in kept[name].items()}
     if "ownerReferences" in kept:
-        kept["ownerReferences"] = [_owner(each) for each in kept["ownerReferences"]]
-    return kept, [f"metadata.{name}" for name in given if name not in _TYPES]
+        owners = {owner["uid"]: owner for owner in reversed([_owner(each) for each in kept["ownerReferences"]])}
+        kept["ownerReferences"] = list(reversed(owners.values()))
+    unknown = [f"metadata.{name}" for name in given if name not in _TYPES]
+    for number, owner in enumerate(given.get("ownerReferences") or ()):
+        unknown += [f"metadata.ownerReferences[{number}].{name}" for name in owner if name not in _OWNER]
+    return kept, unknown
 
 
 def _owner(given: Mapping[str, Any]) -> Json:
@@ -82,12 +95,15 @@ def _decodable(name: str, wanted: str, value: Any) -> None:
     found = kind_of(value)
     if wanted in _STRING:
         _require(found == "string", found, name, wanted)
+        if wanted == "v1.Time" and not is_time(value):
+            layout = '"2006-01-02T15:04:05Z07:00"'
+            raise Undecodable(f'parsing time "{value}" as {layout}: cannot parse "{value}" as "2006"')
     elif wanted == "int64":
         _require(isinstance(value, int) and found == "number", found, name, wanted)
     elif wanted.startswith("map"):
         _require(found == "object", found, name, wanted)
         for each in value.values():
-            _require(isinstance(each, str), kind_of(each), name, "string")
+            _require(each is None or isinstance(each, str), kind_of(each), name, "string")
     else:
         _require(found == "array", found, name, wanted)
         for each in value:
@@ -102,13 +118,17 @@ def _require(fits: bool, found: str, name: str, wanted: str) -> None:
 
 def check(meta: Mapping[str, Any]) -> Iterator[Cause]:
     """What is wrong with the metadata of an object that is to be stored."""
-    name = meta.get("name", "")
+    name, prefix, namespace = meta.get("name", ""), meta.get("generateName", ""), meta.get("namespace", "")
+    if prefix and not _SUBDOMAIN.fullmatch(prefix.removesuffix("-") + ("a" if prefix.endswith("-") else "")):
+        yield _invalid("metadata.generateName", prefix, SUBDOMAIN)
+    if namespace and not _LABEL.fullmatch(namespace):
+        yield _invalid("metadata.namespace", namespace, LABEL)
     if not name:
         yield Cause("FieldValueRequired", "metadata.name", "Required value: name or generateName is required")
     elif not _SUBDOMAIN.fullmatch(name):
         yield _invalid("metadata.name", name, SUBDOMAIN)
     elif len(name) > 253:
-        yield _invalid("metadata.name", name, "must be no more than 253 bytes")
+        yield _invalid("metadata.name", name, "must be no more than 253 characters")
     yield from _check_labels(meta.get("labels", {}))
     yield from _check_annotations(meta.get("annotations", {}))
     yield from _check_owners(meta.get("ownerReferences", ()))
@@ -134,7 +154,13 @@ def _check_owners(owners: Any) -> Iterator[Cause]:
     for owner in owners:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
-                yield _invalid(f"metadata.ownerReferences.{field}", "", "must not be empty")
+                what = "version must not be empty" if field == "apiVersion" else "must not be empty"
+                yield _invalid(f"metadata.ownerReferences.{field}", "", what)
+        if (owner["apiVersion"], owner["kind"]) in (("v1", "Event"), ("events.k8s.io/v1", "Event")):
+            group, _, version = owner["apiVersion"].rpartition("/")
+            told = json.dumps(owner, separators=(",", ":"))
+            why = f"{group}/{version}, Kind=Event is disallowed from being an owner"
+            yield Cause("FieldValueInvalid", "metadata.ownerReferences", f"Invalid value: {told}: {why}")
     controllers = [f"{owner['kind']}/{owner['name']}" for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         told = json.dumps(owners, separators=(",", ":"))
@@ -195,7 +221,7 @@ def _check_immutable(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator
             told = ", ".join(f'"{each}"' for each in sorted(fresh))
             why = "no new finalizers can be added if the object is being deleted, found new finalizers"
             yield Cause("FieldValueForbidden", "metadata.finalizers", f"Forbidden: {why} []string{{{told}}}")
-    for field in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+    for field in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if new.get(field) != old.get(field):
             value = json.dumps(new.get(field))
             yield Cause("FieldValueInvalid", f"metadata.{field}", f"Invalid value: {value}: field is immutable")

@@ -8,6 +8,7 @@ from typing import Any
 
 from sim.http import meta, schema
 from sim.http.decode import Malformed, from_json, from_yaml, kind_of, repeated_fields
+from sim.http.protobuf import MEDIA_TYPE, Unreadable, from_protobuf
 from sim.http.request import Request
 from sim.http.served import Served
 from sim.http.status import Cause, Json, Name, Refusal, bad_request, invalid, unsupported_media
@@ -23,6 +24,9 @@ ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.proto
 def body_document(request: Request, served: Served) -> Json:
     """The object in the body of a create or an update. Raises Refusal."""
     data = _decoded(request, f"the object provided is unrecognized (must be of type {served.kind}): ")
+    if not served.custom:
+        # What is built in is known without being told.
+        data = {"kind": served.kind, "apiVersion": served.api_version} | data
     if not data.get("kind"):
         why = f"Object 'Kind' is missing in '{request.body.decode()}' ({_summary(request.body)})"
         raise bad_request(f"the object provided is unrecognized (must be of type {served.kind}): {why}")
@@ -38,6 +42,8 @@ def body_document(request: Request, served: Served) -> Json:
 
 def _decoded(request: Request, prefix: str) -> Json:
     media = request.media_type
+    if media == MEDIA_TYPE:
+        return _from_protobuf(request.body)
     if media not in ("", "application/json", "application/yaml"):
         raise unsupported_media(ACCEPTED)
     where = f" ({_summary(request.body)})"
@@ -51,7 +57,18 @@ def _decoded(request: Request, prefix: str) -> Json:
     if not isinstance(data, dict):
         why = f"couldn't get version/kind; json parse error: json: cannot unmarshal {kind_of(data)} into {_NO_STRUCT}"
         raise bad_request(f"{prefix}{why}{where}")
+    for field in ("apiVersion", "kind"):
+        if not isinstance(data.get(field, ""), str):
+            why = f"json: cannot unmarshal {kind_of(data[field])} into Go struct field .{field} of type string"
+            raise bad_request(f"{prefix}couldn't get version/kind; json parse error: {why}{where}")
     return data
+
+
+def _from_protobuf(body: bytes) -> Json:
+    try:
+        return from_protobuf(body)
+    except Unreadable:
+        raise unsupported_media(ACCEPTED) from None
 
 
 def _summary(data: bytes) -> str:
@@ -61,6 +78,11 @@ def _summary(data: bytes) -> str:
     beginning = data[:_SUMMARY]
     told = beginning.decode(errors="replace") if data[:1] == b"{" else beginning.hex()
     return told + (" ..." if len(data) > _SUMMARY else "")
+
+
+def any_document(request: Request) -> Json:
+    """The object in the body, of whatever kind, as it was sent. Raises Refusal."""
+    return _decoded(request, "")
 
 
 def cleaned(served: Served, data: Mapping[str, Any], unrecognized: str = "") -> tuple[Json, list[str]]:
@@ -96,17 +118,33 @@ def _object_to(request: Request, complaints: list[str], unrecognized: str) -> No
         request.warn(complaints)
 
 
-def patched_document(request: Request, served: Served, patched: Json) -> Json:
+def patched_document(request: Request, served: Served, patched: Any) -> Json:
     """The same for what a patch has made of an object. Raises Refusal."""
-    doc, unknown = cleaned(served, patched)
+    if not isinstance(patched, dict):
+        why = f"json: cannot unmarshal {kind_of(patched)} into {_NO_STRUCT}"
+        raise _bad_patch(patched, f"couldn't get version/kind; json parse error: {why}")
+    if not patched.get("kind"):
+        raise _bad_patch(patched, f"Object 'Kind' is missing in '{_compact(patched)}'")
+    try:
+        doc, unknown = cleaned(served, patched)
+    except Refusal as refusal:
+        raise _bad_patch(patched, refusal.message) from None
     level = request.query.get("fieldValidation") or "Warn"
     if unknown and level == "Strict":
-        text = json.dumps(patched, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-        why = f"Invalid value: {json.dumps(text, ensure_ascii=False)}: strict decoding error: {', '.join(unknown)}"
-        raise invalid(Name("", ""), "", [Cause("FieldValueInvalid", "patch", why)])
+        raise _bad_patch(patched, f"strict decoding error: {', '.join(unknown)}")
     if level == "Warn":
         request.warn(unknown)
     return doc
+
+
+def _compact(data: Any) -> str:
+    return json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def _bad_patch(patched: Any, why: str) -> Refusal:
+    """The refusal of what a patch has made, told whole."""
+    message = f"Invalid value: {json.dumps(_compact(patched), ensure_ascii=False)}: {why}"
+    return invalid(Name("", ""), "", [Cause("FieldValueInvalid", "patch", message)])
 
 
 def applied_document(request: Request, served: Served) -> Json:

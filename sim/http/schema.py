@@ -66,6 +66,14 @@ def _drop_nulls(value: Json, schema: Mapping[str, Any]) -> None:
             del value[key]
 
 
+def check_status(status: Any, schema: Mapping[str, Any]) -> Iterator[Cause]:
+    """The same for what is written to the status alone: the messages begin their paths there."""
+    for cause in check(status, schema["properties"]["status"]):
+        inner = cause.field
+        below = inner if inner == _NIL else "status" + (f".{inner}" if inner else "")
+        yield cause._replace(field=below)
+
+
 def check(value: Any, schema: Mapping[str, Any], path: str = "") -> Iterator[Cause]:
     """What the schema objects to in `value`."""
     if value is None and schema.get("nullable"):
@@ -88,18 +96,14 @@ def _is_type(value: Any, wanted: str) -> bool:
 
 
 def _wrong_type(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[Cause]:
-    """A fraction where an integer must be gets two complaints, the second without a field."""
-    wanted = schema["type"]
-    if isinstance(value, float) and wanted == "integer":
-        form = schema.get("format", wanted)
-        message = f'Invalid value: "float64": {path} in body must be of type {form}: "float64"'
-        yield Cause("FieldValueTypeInvalid", path, message)
+    """Where the schema has a format, the complaint is of formats: a float64 is no int32. A fraction gets a second one."""
+    wanted, found = schema["type"], type_of(value)
+    if "format" in schema and value is not None and not isinstance(value, (str, list)):
+        wanted, found = schema["format"], {"integer": "int64", "number": "float64"}.get(found, "")
+    message = f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"'
+    yield Cause("FieldValueTypeInvalid", path, message)
+    if found == "float64":
         yield _not_in_format(schema, path)
-        return
-    found = type_of(value)
-    yield Cause(
-        "FieldValueTypeInvalid", path, f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"'
-    )
 
 
 def _not_in_format(schema: Mapping[str, Any], path: str) -> Cause:
@@ -142,7 +146,8 @@ def _check_string(value: str, schema: Mapping[str, Any], path: str) -> Iterator[
     if "pattern" in schema and not re.search(schema["pattern"], value):
         yield _invalid(path, value, f"should match '{schema['pattern']}'")
     if schema.get("format") == "date-time" and not is_time(value):
-        yield _invalid(path, value, f'must be of type date-time: "{value}"')
+        message = f'Invalid value: "{value}": {path} in body must be of type date-time: "{value}"'
+        yield Cause("FieldValueTypeInvalid", path, message)
 
 
 def _check_array(value: list[Any], schema: Mapping[str, Any], path: str) -> Iterator[Cause]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from sim.http.meta import label_value_faults, qualified_name_faults
-from sim.http.served import Served, dig
+from sim.http.served import dig
 from sim.http.status import Refusal, bad_request
 
 
@@ -74,7 +74,12 @@ def field_of(doc: Mapping[str, Any], path: str) -> str:
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def selection(served: Served, query: Mapping[str, str]) -> Selection:
+class Selectable(Protocol):
+    @property
+    def selectable(self) -> frozenset[str]: ...
+
+
+def selection(served: Selectable, query: Mapping[str, str]) -> Selection:
     """What the query's labelSelector and fieldSelector select. Raises Refusal."""
     labels = tuple(_Labels(query.get("labelSelector", "")).requirements())
     fields = tuple(_fields(query.get("fieldSelector", "")))
@@ -171,8 +176,8 @@ class _Labels:
         raise _unparsed(f"found '{self.peek()}', expected: identifier")
 
     def _values(self) -> tuple[str, ...]:
-        if self.take() != "(":
-            raise _unparsed(f"found '{self.tokens[self.place - 1]}' expected: '('")
+        if (token := self.take()) != "(":
+            raise _unparsed(f"found '{token}' expected: '('")
         values = []
         expect_value = True
         while (token := self.take()) != ")":

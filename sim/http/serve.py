@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from sim.apiserver import ApiServer
-from sim.http.access import Access
+from sim.http.access import REVIEWS, Access
 from sim.http.faults import Door, Dropped
 from sim.http.handlers import Answer, Handlers, unhandled
+from sim.http.reading import any_document
 from sim.http.request import Request
 from sim.http.status import Refusal
 from sim.http.views import Form, form_of, rendered
-from sim.http.watches import BOOKMARK_SECONDS, BUFFER, Watches, plan
+from sim.http.watches import BOOKMARK_SECONDS, BUFFER, Watch, Watches, plan
 from sim.http.writes import Admit
 
 log = logging.getLogger("sim.http")
@@ -40,6 +42,10 @@ class Server:
         bookmark_seconds: float = BOOKMARK_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        if store.version == 0:
+            store.version = store.compacted = (
+                1  # To clients 0 means "whatever you have": no list may be of that version.
+            )
         self.store = store
         self.access = access or Access()
         self.door = Door()
@@ -96,14 +102,21 @@ class Server:
         request.user = self.access.user_of(incoming.headers)
         self.access.check(request)
         fate = await self.door.let_in(request)
-        served = request.target.served if request.target is not None else None
-        if request.verb == "watch" and served is not None:
-            return await self._watch(incoming, request)
+        if request.verb == "watch" and request.target is not None:
+            if request.target.served is not None:
+                return await self._watch(incoming, request, self._planned(request))
+            if (lines := self.handlers.still(request)) is not None:
+                return await self._stream(incoming, request, lines)
         request.body = await _read(incoming)
+        if request.method == "POST" and request.path == f"/apis/{REVIEWS[0]}/v1/{REVIEWS[1]}":
+            return await self._send(incoming, request, self._review(request))
         answer = self.handlers.answer(request)
         if fate == "lose-reply":
             raise Dropped
         return await self._send(incoming, request, answer)
+
+    def _review(self, request: Request) -> Answer:
+        return Answer(201, self.access.review(request.user, any_document(request)))
 
     async def _send(self, incoming: web.BaseRequest, request: Request, answer: Answer) -> web.StreamResponse:
         if isinstance(answer.body, str):
@@ -134,24 +147,32 @@ class Server:
             headers.append(("WWW-Authenticate", "Bearer"))
         return web.Response(status=refusal.code, body=body, headers=headers)
 
-    async def _watch(self, incoming: web.BaseRequest, request: Request) -> web.StreamResponse:
+    def _planned(self, request: Request) -> Watch:
         target = request.target
         assert target is not None
         assert target.served is not None
         form = form_of(request.headers.get("Accept", ""), watching=True)
         planned = plan(target.served, target.namespace, request.query)
         self.handlers.tables(request)
-        watch = self.watches.start(planned, form, lambda: self.handlers.tables(request))
+        return self.watches.start(planned, form, lambda: self.handlers.tables(request))
+
+    async def _watch(self, incoming: web.BaseRequest, request: Request, watch: Watch) -> web.StreamResponse:
+        try:
+            return await self._stream(incoming, request, watch.lines())
+        finally:
+            self.watches.forget(watch)
+
+    async def _stream(
+        self, incoming: web.BaseRequest, request: Request, lines: AsyncIterator[bytes]
+    ) -> web.StreamResponse:
         response = web.StreamResponse(headers=_headers(request, "application/json"))
         response.enable_chunked_encoding()
         try:
             await response.prepare(incoming)
-            async for line in watch.lines():
+            async for line in lines:
                 await response.write(line)
         except ConnectionError:
             pass
-        finally:
-            self.watches.forget(watch)
         return response
 
 

@@ -71,7 +71,7 @@ class Served:
             made["properties"]["immutable"] = {"type": "boolean"}
         return made
 
-    @cached_property
+    @property
     def selectable(self) -> frozenset[str]:
         """The fields a field selector may name."""
         always = {"metadata.name", "metadata.namespace"} if self.namespaced else {"metadata.name"}

@@ -155,7 +155,7 @@ _BUILTIN: Mapping[str, Sequence[tuple[str, str, Callable[[Mapping[str, Any]], An
     "ConfigMap": (("Data", "integer", lambda doc: len(doc.get("data", {})) + len(doc.get("binaryData", {}))), _AGE),
     "Lease": (("Holder", "string", json_path(".spec.holderIdentity")), _AGE),
     "Namespace": (("Status", "string", json_path(".status.phase")), _AGE),
-    "CustomResourceDefinition": (("Created At", "date", json_path(".metadata.creationTimestamp")),),
+    "CustomResourceDefinition": (("Created At", "string", json_path(".metadata.creationTimestamp")),),
     "Event": (
         ("Last Seen", "date", lambda doc: doc.get("lastTimestamp") or doc.get("eventTime")),
         ("Type", "string", json_path(".type")),

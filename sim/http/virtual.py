@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from foreman.api import format_time
 from foreman.api.crd import CRD_KINDS, crd
 from sim.apiserver import ApiServer
+from sim.http.selectors import selection
 from sim.http.status import Json, Name, already_exists, not_found, not_supported
 
 _ALWAYS = ("default",)
@@ -24,6 +25,10 @@ class Virtual:
     verbs: tuple[str, ...]
     namespaced: bool = False
     custom: bool = False
+
+    @property
+    def selectable(self) -> frozenset[str]:
+        return frozenset({"metadata.name"})
 
     @property
     def api_version(self) -> str:
@@ -67,6 +72,11 @@ class Virtuals:
             return [self._crd(kind.PLURAL) for kind in sorted(CRD_KINDS, key=lambda kind: kind.PLURAL)]
         used = {obj.metadata.namespace for table in self.server.tables.values() for obj in table.values()}
         return [self._namespace(name) for name in sorted({*used, *_ALWAYS} - {None})]
+
+    def select(self, of: Virtual, query: Mapping[str, str]) -> list[Json]:
+        """Those that the query's selectors select. Raises Refusal."""
+        wanted = selection(of, query)
+        return [doc for doc in self.all(of) if wanted.matches(doc)]
 
     def get(self, of: Virtual, name: str) -> Json:
         """Raises Refusal."""

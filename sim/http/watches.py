@@ -165,6 +165,8 @@ class Watch:
     def _event(self, sort: str, obj: Resource | None) -> bytes:
         assert obj is not None
         docs = self.watches.docs
+        if sort == "DELETED":
+            return self._line(sort, self._shaped(docs.last(obj)))
         if not self.form.shape:
             return b'{"type":"%s","object":%s}\n' % (sort.encode(), docs.encoded(obj))
         return self._line(sort, self._shaped(docs.of(obj)))
@@ -177,16 +179,19 @@ class Watch:
         return self.tables().of(self.plan.served, [doc], metadata, headed)
 
     def _bookmark(self, version: str, end: bool = False) -> bytes:
-        metadata: Json = {"resourceVersion": version}
-        if end:
-            metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
         served = self.plan.served
-        return self._line(
-            "BOOKMARK", self._shaped({"apiVersion": served.api_version, "kind": served.kind, "metadata": metadata})
-        )
+        return self._line("BOOKMARK", self._shaped(bookmark(served.api_version, served.kind, version, end)))
 
     def _line(self, sort: str, body: Json) -> bytes:
         return encode({"type": sort, "object": body}) + b"\n"
+
+
+def bookmark(api_version: str, kind: str, version: str, end: bool) -> Json:
+    """The object of a BOOKMARK; `end`: it ends the initial events."""
+    metadata: Json = {"resourceVersion": version}
+    if end:
+        metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
 
 
 class Watches:

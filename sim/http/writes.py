@@ -17,6 +17,7 @@ from foreman.api.meta import Resource
 from foreman.api.patch import patch_from_wire
 from sim.apiserver import ApiServer
 from sim.http import meta, schema
+from sim.http.cascade import FOREGROUND, ORPHAN
 from sim.http.documents import Documents
 from sim.http.ownership import Owner, Shape, after_update
 from sim.http.patches import difference, same
@@ -41,7 +42,6 @@ Admit = Callable[[Request, Served, Json | None, Json | None], str | None]
 """(request, resource, old, new) -> why it is denied, or None. `new` is None for a delete, `old` for a create."""
 Change = Callable[[Json], Json]
 _SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-_ORPHAN, _FOREGROUND = "orphan", "foregroundDeletion"
 
 
 def _admit_all(request: Request, served: Served, old: Json | None, new: Json | None) -> str | None:
@@ -107,7 +107,11 @@ class Writes:
     def _judge(self, request: Request, served: Served, old: Json | None, doc: Json) -> None:
         """Refuse a document that is not valid, or that admission denies."""
         name = doc["metadata"].get("name", "")
-        causes = _type_faults(served, doc) or [*_metadata_faults(old, doc), *schema.check(doc, served.schema)]
+        causes = _type_faults(served, doc) or _metadata_faults(old, doc)
+        if request.target is not None and request.target.subresource == "status":
+            causes += schema.check_status(doc["status"], served.schema) if "status" in doc else ()
+        else:
+            causes += schema.check(doc, served.schema)
         if causes:
             group = str(doc.get("apiVersion", "")).rpartition("/")[0]
             raise invalid(Name(group, str(doc.get("kind", ""))), name, causes)
@@ -155,7 +159,8 @@ class Writes:
             new = {key: value for key, value in new.items() if key != "status"}
             new |= {"status": old["status"]} if "status" in old else {}
         given, before = new["metadata"], old["metadata"]
-        for field in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        given["creationTimestamp"] = before["creationTimestamp"]
+        for field in ("uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
             if field in before:
                 given.setdefault(field, before[field])
         given["resourceVersion"] = before["resourceVersion"]
@@ -199,8 +204,6 @@ class Writes:
 
     def remove(self, actor: str, served: Served, old: Json) -> None:
         obj = self.server.tables[served.kind][served.key(old["metadata"].get("namespace"), old["metadata"]["name"])]
-        version = str(self.server.version + 1)
-        self.docs.keep({**old, "metadata": {**old["metadata"], "resourceVersion": version}})
         self.server.commit("delete", actor, served.kind, obj.key, obj, None, {})
 
     # commit
@@ -318,8 +321,8 @@ def _finalizers_for(present: list[str], options: Mapping[str, Any]) -> list[str]
         policy = "Orphan" if options["orphanDependents"] else "Background"
     if policy is None:
         return list(present)
-    wanted = {"Orphan": _ORPHAN, "Foreground": _FOREGROUND}.get(policy)
-    kept = [each for each in present if each not in (_ORPHAN, _FOREGROUND) or each == wanted]
+    wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(policy)
+    kept = [each for each in present if each not in (ORPHAN, FOREGROUND) or each == wanted]
     return [*kept, wanted] if wanted is not None and wanted not in kept else kept
 
 

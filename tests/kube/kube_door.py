@@ -32,6 +32,7 @@ class Door:
         self.namespaces = set(namespaces)
         self.answers = dict(answers or {})
         self.asked: list[str] = []
+        self.reviewed: list[dict[str, str]] = []
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path}")
@@ -50,6 +51,7 @@ class Door:
         return listing() if path.rpartition("/")[2] in self.serves else NO_SUCH_PATH
 
     def _review(self, asked: dict[str, str]) -> web.Response:
+        self.reviewed.append(asked)
         what = f"{asked['verb']} {asked['resource']}" + (f"/{asked['subresource']}" if asked["subresource"] else "")
         return web.json_response({"kind": "SelfSubjectAccessReview", "status": {"allowed": what not in self.denies}})
 

@@ -13,6 +13,7 @@ from kube_scripted import serving, status
 from kubeconfigs import kubeconfig
 from real_server import free_port
 
+from foreman.election import LEASE_NAME
 from foreman.kube.connection import Connection
 from foreman.kube.preflight import NotAdmitted, preflight
 from foreman.kube.process import Unusable
@@ -21,7 +22,7 @@ from foreman.kube.runtime import AsyncioRuntime
 from foreman.operator import OperatorOptions
 
 OPERATOR = operator_needs(OperatorOptions(leader_elect=True))
-AGENT = agent_needs("default")
+AGENT = agent_needs("default", "n1")
 
 
 def admitted(folder: Path, door: Door, needs=AGENT) -> list[str]:
@@ -47,7 +48,7 @@ def refused(folder: Path, door: Door, needs=AGENT, error: type[Exception] = NotA
     return said
 
 
-@pytest.mark.parametrize("needs", [AGENT, OPERATOR, agent_needs(None)])
+@pytest.mark.parametrize("needs", [AGENT, OPERATOR, agent_needs(None, "n1")])
 def test_who_has_all_it_needs_comes_in(tmp_path, needs):
     admitted(tmp_path, Door(), needs)
 
@@ -86,12 +87,21 @@ def test_all_missing_permissions_are_named_at_once(tmp_path):
     )
 
 
+def test_rights_bound_to_a_name_are_asked_for_by_name(tmp_path):
+    """A role may grant one lease and one node by resourceNames; the right to create cannot be bound so."""
+    door = Door()
+    admitted(tmp_path, door, [*OPERATOR, *AGENT])
+    asked = {(each["verb"], each["resource"], each.get("name", "")) for each in door.reviewed}
+    assert {("patch", "leases", LEASE_NAME), ("create", "leases", ""), ("get", "fleetnodes", "n1")} <= asked
+    assert ("create", "fleetnodes", "n1") not in asked
+
+
 def test_a_server_without_reviews_is_taken_at_its_lists(tmp_path):
     assert f"POST {REVIEWS}" in admitted(tmp_path, Door(answers={REVIEWS: NO_SUCH_PATH}))
 
 
 def test_a_namespace_that_does_not_exist_is_the_users_mistake(tmp_path):
-    said = refused(tmp_path, Door(), agent_needs("typo"), Unusable)
+    said = refused(tmp_path, Door(), agent_needs("typo", "n1"), Unusable)
     assert said.startswith('namespace "typo" does not exist at http://127.0.0.1:')
     said = refused(tmp_path, Door(namespaces={"default"}), OPERATOR, Unusable)
     assert said.startswith('namespace "foreman-system" does not exist')

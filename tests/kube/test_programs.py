@@ -278,7 +278,7 @@ def test_readiness_and_metrics_of_both(play):
             text = (await get(ports[1], "metrics"))[1]
             assert 'foreman_agent_claims_total{outcome="won"} 1.0' in text
             assert 'foreman_agent_reports_total{outcome="landed"} 1.0' in text
-            assert "foreman_leader{" in (await get(ports[0], "metrics"))[1]
+            assert "foreman_leader 1.0" in (await get(ports[0], "metrics"))[1]
 
     play(story)
 

@@ -1,0 +1,127 @@
+"""The tasks that a command is given: by files (YAML or JSON, several documents), or by flags."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from foreman.api import PREFIX, AgenticTask, InvalidObject, ObjectMeta, TaskStatus, from_wire
+from foreman.api.fields import fields_of
+from foreman.api.meta import Model
+
+API_VERSION = f"{PREFIX}v1alpha1"
+
+
+class BadManifest(Exception):
+    """What was given is no task; one line says where and why."""
+
+
+def tasks_in(path: str, namespace: str | None) -> list[AgenticTask]:
+    """The tasks in a file ('-': stdin), each with its namespace. Raises BadManifest naming file, document and field."""
+    found = []
+    for where, data in _documents(path):
+        task = task_from(data, where)
+        inside = task.metadata.namespace
+        if inside and namespace and inside != namespace:
+            raise BadManifest(f"{where}: metadata.namespace: is {inside}, but -n says {namespace}")
+        found.append(placed_in(task, inside or namespace or "default"))
+    if not found:
+        raise BadManifest(f"{_named(path)}: holds no task")
+    return found
+
+
+def task_from(data: Any, where: str) -> AgenticTask:
+    """The task in `data`; `where` is for messages. Unknown fields of its spec are refused: they would do nothing."""
+    try:
+        task = from_wire(data)
+    except InvalidObject as error:
+        raise BadManifest(f"{where}: {error}") from None
+    if not isinstance(task, AgenticTask):
+        raise BadManifest(f"{where}: kind: is {task.kind}, expected AgenticTask; kubectl apply -f is for the rest")
+    for path in unknown_fields(AgenticTask, {"spec": data["spec"]}):
+        raise BadManifest(f"{where}: {path}: unknown field")
+    if not task.metadata.name and not task.metadata.generate_name:
+        raise BadManifest(f"{where}: metadata.name: Required value: name or generateName")
+    return task
+
+
+def flagged(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec without what no flag has said."""
+    said = {key: flagged(value) if isinstance(value, dict) else value for key, value in spec.items()}
+    return {key: value for key, value in said.items() if value is not None and value != {}}
+
+
+def from_flags(spec: Mapping[str, Any], name: str | None, prefix: str | None, namespace: str) -> AgenticTask:
+    """The task that flags describe; without a name it gets a prefix to make one up from."""
+    named = {"name": name} if name else {"generateName": prefix or f"{spec['kind']}-"}
+    data = {
+        "apiVersion": API_VERSION,
+        "kind": "AgenticTask",
+        "metadata": named,
+        "spec": {"payload": {}, **spec},
+    }
+    return placed_in(task_from(data, "the flags"), namespace)
+
+
+def placed_in(task: AgenticTask, namespace: str) -> AgenticTask:
+    """The task as one creates it: without what only a server may say."""
+    meta = task.metadata
+    own = ObjectMeta(
+        name=meta.name,
+        namespace=namespace,
+        generate_name=meta.generate_name,
+        labels=meta.labels,
+        annotations=meta.annotations,
+        owner_references=meta.owner_references,
+        finalizers=meta.finalizers,
+    )
+    return task.evolve(metadata=own, status=TaskStatus())
+
+
+def unknown_fields(model: type[Model], data: Any, path: str = "") -> Iterator[str]:
+    """Paths in `data` that `model` does not have."""
+    fields = fields_of(model)
+    for name, value in data.items() if isinstance(data, Mapping) else ():
+        here = f"{path}.{name}" if path else str(name)
+        field = fields.get(name)
+        if field is None:
+            yield here
+        elif field.holds is not None and isinstance(value, list):
+            for number, each in enumerate(value):
+                yield from unknown_fields(field.holds, each, f"{here}[{number}]")
+        elif field.holds is not None:
+            yield from unknown_fields(field.holds, value, here)
+
+
+def _documents(path: str) -> Iterator[tuple[str, Any]]:
+    """(where, data) of each document that is not empty; the items of a List count as documents of their own."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        documents = [each for each in yaml.safe_load_all(text) if each is not None]
+    except OSError as error:
+        raise BadManifest(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadManifest(f"{_named(path)}: is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        raise BadManifest(_malformed(path, error)) from None
+    for number, data in enumerate(documents, 1):
+        where = f"{_named(path)}: document {number}"
+        if isinstance(data, dict) and isinstance(data.get("items"), list):
+            yield from ((f"{where}: items[{place}]", each) for place, each in enumerate(data["items"]))
+        else:
+            yield where, data
+
+
+def _malformed(path: str, error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = f":{mark.line + 1}" if mark is not None else ""
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"{_named(path)}{line}: neither YAML nor JSON: {problem}"
+
+
+def _named(path: str) -> str:
+    return "stdin" if path == "-" else path

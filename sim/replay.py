@@ -1,0 +1,110 @@
+"""A run looked at in the middle: the snapshot of its cluster at a virtual time, and what one task went through before.
+
+A scenario is run up to that time. A trace file names the scenario, the seed and the options it was written with: it is run
+again, and every row compared with the file, so that what is told of it is true of it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from foreman.decide.attempts import Seen
+from foreman.decide.snapshot import Snapshot
+from sim.host import EPOCH, SECOND
+from sim.load import parse
+from sim.scenario import Scenario
+from sim.selection import Change
+from sim.story import read_trace
+from sim.trace import HEADER, Row, Trace
+from sim.world import World
+
+
+class Look(NamedTuple):
+    """What is seen at the chosen time. `history`: the states of the task asked for, oldest first."""
+
+    snapshot: Snapshot
+    history: list[Seen]
+    policy: str
+
+
+class Diverged(ValueError):
+    """This version of Foreman does something else than the one that wrote the trace."""
+
+
+def look(scenario: Scenario, key: str, at: int | None, seed: int | None = None) -> Look:
+    """The run of `scenario` at virtual microsecond `at` (None: at its end); `key`: the task whose history is kept."""
+    return _look(World(scenario, seed, check=False), key, at)
+
+
+def look_at_trace(path: Path, key: str, at: int | None) -> Look:
+    """The run that wrote the trace. Raises ValueError: no trace, one without a first line that names its scenario, or one
+    that this version does not repeat."""
+    scenario, header, last = _ends(path)
+    end = last + 1 if at is None else min(at, last + 1)
+    with path.open(encoding="utf-8") as written:
+        compared = _Compared(path, written, end)
+        trace = Trace(sink=cast("IO[str]", compared))
+        found = _look(World(scenario, header["seed"], check=header["check"], trace=trace), key, end)
+    if compared.differs:
+        raise Diverged(compared.differs)
+    return found
+
+
+def scenario_of(path: Path) -> Scenario:
+    """The scenario a trace file was written of. Raises ValueError."""
+    return _header(path, next(read_trace(path), None))[0]
+
+
+def _ends(path: Path) -> tuple[Scenario, Row, int]:
+    rows = read_trace(path)
+    scenario, header = _header(path, next(rows, None))
+    last = 0
+    for row in rows:
+        last = row["t"]
+    return scenario, header, last
+
+
+def _header(path: Path, row: Row | None) -> tuple[Scenario, Row]:
+    if row is None or row["what"] != HEADER:
+        raise ValueError(f"{path}:1: does not name its scenario: write it anew with this version of Foreman")
+    return parse(json.dumps(row["scenario"]), str(path)), row
+
+
+def _look(world: World, key: str, at: int | None) -> Look:
+    history: list[Seen] = []
+
+    def committed(change: Change) -> None:
+        if change.kind == "AgenticTask" and change.key == key and change.new is not None:
+            history.append(Seen(EPOCH + world.now() / SECOND, change.actor, change.new))
+
+    world.server.observers.append(committed)
+    world.run(until=min(at, world.scenario.until) if at is not None else None)
+    tables = world.server.tables
+    wall = EPOCH + world.now() // SECOND
+    everything: tuple[Any, ...] = tuple(tables[kind].values() for kind in ("AgenticTask", "FleetNode", "Agent"))
+    return Look(Snapshot(wall, *everything), history, world.scenario.policy)
+
+
+class _Compared:
+    """The sink of a trace that is written again: each line must be the file's, up to `end`."""
+
+    def __init__(self, path: Path, written: IO[str], end: int) -> None:
+        self.path = path
+        self.written = written
+        self.end = end
+        self.line = 0
+        self.differs = ""
+
+    def write(self, text: str) -> None:
+        if self.differs:
+            return
+        self.line += 1
+        then = self.written.readline()
+        if then == text or json.loads(text)["t"] >= self.end:
+            return
+        if self.line == 1 and (wrote := json.loads(then).get("version")) != json.loads(text).get("version"):
+            self.differs = f"{self.path}: written by Foreman {wrote}: explain it with that version"
+        else:
+            self.differs = f"{self.path}:{self.line}: this version of Foreman does not repeat that run"
