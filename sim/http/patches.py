@@ -54,8 +54,8 @@ def difference(old: Any, new: Any) -> dict[str, Any]:
 
 def same(one: Any, two: Any) -> bool:
     """Equal as JSON: 1 and true are two things."""
-    return type_of(one) == type_of(two) and (
-        _same_inside(one, two) if isinstance(one, (dict, list)) else bool(one == two)
+    return one is two or (
+        type_of(one) == type_of(two) and (_same_inside(one, two) if isinstance(one, (dict, list)) else bool(one == two))
     )
 
 

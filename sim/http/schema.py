@@ -113,10 +113,20 @@ def _not_in_format(schema: Mapping[str, Any], path: str) -> Cause:
 
 def type_of(value: Any) -> str:
     """The JSON type of a value, in OpenAPI's words."""
-    if isinstance(value, bool):
-        return "boolean"
-    names = ((str, "string"), (int, "integer"), (float, "number"), (list, "array"), (dict, "object"))
-    return next((name for kind, name in names if isinstance(value, kind)), "null")
+    name = _TYPE_NAMES.get(type(value))
+    if name is not None:
+        return name
+    return "object" if isinstance(value, dict) else "array" if isinstance(value, list) else "null"
+
+
+_TYPE_NAMES = {
+    bool: "boolean",
+    str: "string",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
 
 
 def shown(value: Any) -> str:

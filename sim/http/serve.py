@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 from aiohttp import web
 
 from sim.apiserver import ApiServer
 from sim.http.access import REVIEWS, Access
+from sim.http.documents import encode
 from sim.http.faults import Door, Dropped
 from sim.http.handlers import Answer, Handlers, unhandled
 from sim.http.reading import any_document
@@ -22,7 +24,9 @@ from sim.http.writes import Admit
 
 log = logging.getLogger("sim.http")
 BODY_MAX = 3 * 1024 * 1024
-CHUNK = 256 * 1024
+PART = 500
+"""Items of a list that are written in one go."""
+_LONG = ("items", "rows")
 _BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -119,6 +123,8 @@ class Server:
         return Answer(201, self.access.review(request.user, any_document(request)))
 
     async def _send(self, incoming: web.BaseRequest, request: Request, answer: Answer) -> web.StreamResponse:
+        if _is_long(answer) and not _pretty(request):
+            return await self._send_in_parts(incoming, request, answer)
         if isinstance(answer.body, str):
             body, content_type = answer.body.encode(), answer.content_type
         else:
@@ -126,12 +132,16 @@ class Server:
         headers = _headers(request, answer.content_type or content_type)
         if answer.content_type.startswith("application/json;"):
             headers.append(("Vary", "Accept"))
-        if len(body) <= CHUNK:
-            return web.Response(status=answer.code, body=body, headers=headers)
-        response = web.StreamResponse(status=answer.code, headers=headers)
+        return web.Response(status=answer.code, body=body, headers=headers)
+
+    async def _send_in_parts(self, incoming: web.BaseRequest, request: Request, answer: Answer) -> web.StreamResponse:
+        """A long list, with other requests in between; the list is of the moment it was taken all the same."""
+        response = web.StreamResponse(status=answer.code, headers=_headers(request, "application/json"))
+        response.enable_chunked_encoding()
         await response.prepare(incoming)
-        for start in range(0, len(body), CHUNK):
-            await response.write(body[start : start + CHUNK])
+        for part in in_parts(answer.body):
+            await response.write(part)
+            await asyncio.sleep(0)
         return response
 
     def _refused(self, request: Request, refusal: Refusal) -> web.Response:
@@ -192,6 +202,22 @@ async def _read(incoming: web.BaseRequest) -> bytes:
 def _headers(request: Request, content_type: str) -> list[tuple[str, str]]:
     warnings = [("Warning", f'299 - "{_escaped(each)}"') for each in request.warnings]
     return [("Content-Type", content_type), ("Cache-Control", "no-cache, private"), *warnings]
+
+
+def _is_long(answer: Answer) -> bool:
+    body = answer.body
+    return isinstance(body, dict) and not answer.form.yaml and any(len(body.get(name) or ()) > PART for name in _LONG)
+
+
+def in_parts(body: Mapping[str, Any]) -> Iterator[bytes]:
+    """The JSON of a list or a table, so many items at a time."""
+    (name,) = (name for name in _LONG if name in body)
+    items = body[name]
+    head, tail = encode({**body, name: []}).split(f'"{name}":[]'.encode(), 1)
+    yield head + f'"{name}":['.encode()
+    for start in range(0, len(items), PART):
+        yield (b"," if start else b"") + encode(items[start : start + PART])[1:-1]
+    yield b"]" + tail + b"\n"
 
 
 def _escaped(text: str) -> str:

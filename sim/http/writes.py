@@ -123,7 +123,7 @@ class Writes:
         if why is not None:
             name = (new or old or {})["metadata"].get("name", "")
             message = f'{served.resource} "{name}" is forbidden: {why}'
-            raise Refusal(422, "Invalid", message, served.resource.details(name))
+            raise Refusal(403, "Forbidden", message, served.resource.details(name))
 
     # update
 

@@ -45,6 +45,7 @@ class Process:
         self.log = folder / f"{name}.log"
         self.codes: list[int] = []
         self._told_to_end = False
+        self._alive = asyncio.Event()
         self._process: asyncio.subprocess.Process
         self._supervisor: asyncio.Task[None]
 
@@ -54,8 +55,10 @@ class Process:
 
     async def _boot(self) -> None:
         with self.log.open("ab") as sink:
+            self._born_at = sink.tell()
             command = [sys.executable, "-m", "foreman.cli", *self.words, *ENDPOINTS_OFF]
             self._process = await asyncio.create_subprocess_exec(*command, stdout=sink, stderr=sink)
+        self._alive.set()
 
     async def _supervise(self) -> None:
         while True:
@@ -65,6 +68,7 @@ class Process:
             await self._boot()
 
     def kill(self) -> None:
+        self._alive.clear()
         if self._process.returncode is None:
             self._process.kill()
 
@@ -77,15 +81,13 @@ class Process:
 
     async def in_service(self) -> None:
         """Wait until its present life has come as far as to work."""
-        while True:
-            said = [line["message"] for line in self.lines()]
-            latest = said[len(said) - said[::-1].index(f"starting foreman {self.words[0]}") :] if said else []
-            if any(message.startswith("in sync") for message in latest):
-                return
+        await self._alive.wait()
+        while not any("in sync" in line["message"] for line in self.lines(self._born_at)):
             await asyncio.sleep(0.1)
 
-    def lines(self) -> list[dict[str, Any]]:
-        texts = self.log.read_text(encoding="utf-8").splitlines()
+    def lines(self, since: int = 0) -> list[dict[str, Any]]:
+        """What is in the log from byte `since` on."""
+        texts = self.log.read_bytes()[since:].decode().splitlines()
         return [json.loads(text) for text in texts if text.startswith("{")]
 
 

@@ -79,7 +79,7 @@ def test_admission_sees_old_and_new_and_may_deny() -> None:
         assert site.patch("a", {"spec": {"priority": 5}}).code == 200
         reply = site.patch("a", {"spec": {"priority": 6}})
         assert site.ask("DELETE", f"{TASKS}/a").code == 200
-    assert reply.code == 422
+    assert reply.code == 403
     assert reply.message == 'agentictasks.foreman.llmkube.dev "a" is forbidden: the boss is on holiday'
     assert seen == [
         ("admin", "create", None, None),

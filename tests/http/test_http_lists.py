@@ -128,6 +128,19 @@ def test_a_list_of_metadata_alone(five: Site) -> None:
     assert (listed["kind"], len(listed["items"])) == ("PartialObjectMetadataList", 1)
 
 
+def test_a_long_list_comes_in_parts_of_one_moment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.http.serve.PART", 3)
+    for number in range(8):
+        site.create(f"t{number}")
+    for accept, name in (("application/json", "items"), (TABLE, "rows")):
+        reply = site.ask("GET", TASKS, Accept=accept)
+        assert reply.headers["Transfer-Encoding"] == "chunked"
+        monkeypatch.undo()
+        assert reply.body == site.ask("GET", TASKS, Accept=accept).body
+        monkeypatch.setattr("sim.http.serve.PART", 3)
+        assert len(reply.body[name]) == 8
+
+
 def test_an_empty_list_is_a_list(site: Site) -> None:
     assert site.ask("GET", NODES).body == {
         "apiVersion": "foreman.llmkube.dev/v1alpha1",
