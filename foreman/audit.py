@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 
 from pydantic_core import to_json
 
-from foreman.api import ANNOTATION_AUDITED, AgenticTask, ConfigMap, Result
+from foreman.api import ANNOTATION_AUDITED, AgenticTask, ConfigMap, Result, TaskSpec, TaskStatus
 from foreman.api.result import BadEnvelope
 from foreman.cluster import AlreadyExists, Cluster, ClusterError
 from foreman.runtime import Runtime
@@ -52,10 +52,24 @@ def build_record(task: AgenticTask) -> str:
     meta = task.metadata
     who = to_json({"name": meta.name, "namespace": meta.namespace, "uid": meta.uid}).decode()
     # pydantic's own serializer, for this is written once for every task there ever is.
-    spec = task.spec.model_dump_json(exclude_defaults=True)
-    status = task.status.model_dump_json(exclude_defaults=True)
-    attempt = task.status.attempt
+    status = _status_json(task.status, exclude_defaults=True).decode()
+    attempt, spec = task.status.attempt, _spec_json(task.spec)
     return f'{{"schemaVersion":"{SCHEMA}","task":{who},"attempt":{attempt},"spec":{spec},"status":{status}}}'
+
+
+_status_json = TaskStatus.adapter.serializer.to_json
+_MOST_SPECS = 256
+_specs: dict[int, tuple[TaskSpec, str]] = {}
+
+
+def _spec_json(spec: TaskSpec) -> str:
+    """Tasks of one making share their spec: its text is kept, and with it the spec, so that nothing else has its id."""
+    known = _specs.get(id(spec))
+    if known is None:
+        if len(_specs) >= _MOST_SPECS:
+            _specs.clear()
+        known = _specs[id(spec)] = spec, spec.model_dump_json(exclude_defaults=True)
+    return known[1]
 
 
 class Auditor:
@@ -80,8 +94,7 @@ class Auditor:
     async def record(self, task: AgenticTask) -> AgenticTask:
         """Keep the record, mark the task, count the outcome; the task as marked. Raises what the cluster raises."""
         await self._store(task)
-        mark = {"metadata": {"annotations": {ANNOTATION_AUDITED: "true"}}}
-        marked = await self.cluster.patch(task, mark, if_version=task.version)
+        marked = await self.cluster.patch(task, _MARK, if_version=task.version)
         self.on_outcome(task)
         return marked
 
@@ -124,3 +137,4 @@ class Auditor:
 
 
 _RECORD = ConfigMap()
+_MARK = {"metadata": {"annotations": {ANNOTATION_AUDITED: "true"}}}

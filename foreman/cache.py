@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, cast
 
 from foreman.api.meta import Resource
-from foreman.cluster import Cluster, ClusterError, Expired, Listing, Selector, Unavailable
+from foreman.cluster import Cluster, ClusterError, Event, Expired, Listing, Selector, Unavailable, follow
 from foreman.runtime import ProcessExit, Runtime
 
 R = TypeVar("R", bound=Resource)
@@ -133,18 +133,24 @@ class Cache(Generic[R]):
     async def _follow(self) -> None:
         """Apply the stream from where the cache stands until the server closes it."""
         since = str(self.position)
-        async for event in self.cluster.watch(self.kind, since=since, namespace=self.namespace, fields=self.fields):
-            version = int(event.version)
-            if version <= self.position:
-                continue  # Shown before: after a deletion it would raise the dead.
-            self.position = version
-            obj: R | None = event.object  # type: ignore[assignment]
-            if obj is None:
-                continue
-            if event.type != "DELETED":
-                self._put(obj.key, obj, version)
-            else:
-                self._drop(obj.key, version)
+        stream = self.cluster.watch(self.kind, since=since, namespace=self.namespace, fields=self.fields)
+        await follow(stream, self._apply)
+
+    def _apply(self, event: Event) -> None:
+        kind, found, told = event
+        version = int(told)
+        if version <= self.position:
+            return  # Shown before: after a deletion it would raise the dead.
+        self.position = version
+        obj: R | None = found  # type: ignore[assignment]
+        if obj is None:
+            return
+        key = obj.key
+        if kind == "DELETED":
+            self._drop(key, version)
+        elif self.objects.get(key) is not obj:
+            # What one wrote oneself comes a second time by the watch, often as the very same object.
+            self._put(key, obj, version)
 
     def _replace(self, listing: Listing) -> None:
         self.relists += 1
@@ -164,8 +170,7 @@ class Cache(Generic[R]):
 
     def _put(self, key: str, obj: R, version: int) -> None:
         old = self.objects.get(key)
-        # What one wrote oneself comes a second time by the watch, often as the very same object.
-        if old is obj or (old is not None and int(old.metadata.resource_version) >= version):
+        if old is not None and int(old.metadata.resource_version) >= version:
             return
         self.objects[key] = obj
         for listener in self._listeners:

@@ -10,7 +10,7 @@ passes None says in a comment why the write needs no fence.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from foreman.api.meta import Resource
@@ -105,5 +105,18 @@ class Cluster(Protocol):
         labels: Selector | None = None,
         fields: Selector | None = None,
     ) -> AsyncIterator[Event]:
-        """Every change after version `since`, in order. Ends when the server closes the stream; raises Expired, Unavailable."""
+        """Every change after version `since`, in order. Ends when the server closes the stream; raises Expired, Unavailable.
+
+        The stream may have a method `each(apply)` that does the same as `follow` below without waking anybody for an event.
+        """
         ...
+
+
+async def follow(stream: AsyncIterator[Event], apply: Callable[[Event], None]) -> None:
+    """Call `apply` with every event until the stream ends; raises what the stream raises."""
+    each = getattr(stream, "each", None)
+    if each is not None:
+        await each(apply)
+        return
+    async for event in stream:
+        apply(event)

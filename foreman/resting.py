@@ -18,16 +18,16 @@ class Resting:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self._until: dict[str, float] = {}
+        self.until: dict[str, float] = {}
 
     def changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
         """Take note of a change the cache has seen."""
         if new is None or new.status.phase is not Phase.PENDING:
-            self._until.pop(key, None)
+            self.until.pop(key, None)
             return
         seconds = self._owed(old, new)
         if seconds > 0:
-            self._until[key] = self.runtime.now() + seconds
+            self.until[key] = self.runtime.now() + seconds
 
     def _owed(self, old: AgenticTask | None, new: AgenticTask) -> float:
         status = new.status
@@ -43,10 +43,10 @@ class Resting:
 
     def left(self, key: str) -> float:
         """Seconds the task still has to rest."""
-        until = self._until.get(key)
+        until = self.until.get(key)
         if until is None:
             return 0.0
         left = until - self.runtime.now()
         if left <= 0:
-            del self._until[key]
+            del self.until[key]
         return max(left, 0.0)

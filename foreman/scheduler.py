@@ -132,20 +132,21 @@ class Scheduler:
     # what the caches tell
 
     def _task_changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
-        if new is None or new.status.phase is not Phase.PENDING:
+        if key in self.waiting.group_of and (new is None or new.status.phase is not Phase.PENDING):
             self.waiting.remove(key)
         if key not in self._binding:
             self._occupancy(key, new)
 
     def _occupancy(self, key: str, task: AgenticTask | None) -> None:
         held = self.fleet.holds.get(key)
-        if task is None or task.status.phase not in IN_FLIGHT or not task.status.assigned_node:
+        node = task.status.assigned_node if task is not None and task.status.phase in IN_FLIGHT else ""
+        if task is None or not node:
             # Node and Agent are taken and given back together.
             if held is not None:
                 self.fleet.vacate(key)
                 self._uncount_agent(key)
-        elif held is None or held.node != task.status.assigned_node:
-            self.fleet.occupy(key, task.status.assigned_node, self._want(task))
+        elif held is None or held.node != node:
+            self.fleet.occupy(key, node, self._want(task))
             agent = agent_key(task)
             if agent:
                 self._count_agent(key, agent)

@@ -77,12 +77,15 @@ class TaskController:
 
     def _changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
         if old is None or new is None:
-            self._track_dependencies(key, cast(AgenticTask, new or old), new is not None)
+            task: AgenticTask = new or old  # type: ignore[assignment]
+            if task.spec.depends_on:
+                self._track_dependencies(key, task, new is not None)
         if new is None or (old is not None and old.metadata.generation != new.metadata.generation):
             # A task that is gone, or depends on others now, may come to close a cycle.
             self._acyclic.clear()
-        self._resting.changed(key, old, new)
         phase = new.status.phase if new is not None else None
+        if phase is Phase.PENDING or key in self._resting.until:
+            self._resting.changed(key, old, new)
         if new is not None and phase in IN_FLIGHT:
             self._track_flight(key, new)
             return

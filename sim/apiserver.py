@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from foreman.api import KINDS, AgenticTask
 from foreman.api.errors import Cause, InvalidObject
@@ -37,6 +37,7 @@ class ApiServer:
         self.history = history
         self.compacted = 0
         self.observers: list[Callable[[Change], None]] = []
+        self.census: list[Callable[[Change], None]] = []
         self._by_node: defaultdict[str, dict[str, AgenticTask]] = defaultdict(dict)
         self._streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
         self._node_streams: defaultdict[str, dict[Stream, None]] = defaultdict(dict)
@@ -107,12 +108,12 @@ class ApiServer:
     # writes
 
     def create(self, actor: str, obj: Any) -> Any:
-        kind, key = obj.kind, obj.key
+        kind, key, meta = obj.kind, obj.key, obj.metadata
         if key in self._table(kind):
-            raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{obj.metadata.name}" already exists')
-        if not obj.metadata.name:
-            raise Invalid(f"{obj.kind}: metadata.name: Required value: name or generateName is required")
-        meta = obj.metadata.evolve(
+            raise AlreadyExists(f'{obj.PLURAL}.{obj.GROUP} "{meta.name}" already exists')
+        if not meta.name:
+            raise Invalid(f"{kind}: metadata.name: Required value: name or generateName is required")
+        meta = meta.evolve(
             uid=self.new_uid(),
             resource_version=str(self.version + 1),
             generation=1,
@@ -121,7 +122,10 @@ class ApiServer:
             deletion_grace_period_seconds=None,
         )
         blank = _BLANK_STATUS.get(kind)
-        new = obj.evolve(metadata=meta, status=blank) if blank is not None else obj.evolve(metadata=meta)
+        if blank is None or obj.status is blank:
+            new = obj.evolve(metadata=meta)
+        else:
+            new = obj.evolve(metadata=meta, status=blank)
         self.commit("create", actor, kind, key, None, new, {})
         return new
 
@@ -140,7 +144,9 @@ class ApiServer:
 
     def patch_status(self, actor: str, obj: Any, changes: Mapping[str, Any], if_version: str | None) -> Any:
         kind, key = obj.kind, obj.key
-        old = self._find(kind, key, if_version)
+        old = self.tables[kind].get(key)
+        if old is None or (if_version is not None and old.metadata.resource_version != if_version):
+            self._refuse(kind, key, old, if_version)
         try:
             status = merge(old.status, changes)
         except InvalidObject as error:
@@ -173,7 +179,8 @@ class ApiServer:
             self.tables[obj.kind][obj.key] = obj
             created = Change(version, "create", "", obj.kind, obj.key, None, obj, {})
             self._track_owners(created)
-            self._dispatch(created)
+            if isinstance(obj, AgenticTask):
+                self._moved(created, "", obj.status.assigned_node)
         self.version = self.compacted = version
         self.uids = uids
 
@@ -209,14 +216,15 @@ class ApiServer:
 
     def _find(self, kind: str, key: str, if_version: str | None = None) -> Any:
         found = (self.tables.get(kind) or self._table(kind)).get(key)
+        if found is None or (if_version is not None and found.metadata.resource_version != if_version):
+            self._refuse(kind, key, found, if_version)
+        return found
+
+    def _refuse(self, kind: str, key: str, found: Any, if_version: str | None) -> NoReturn:
         if found is None:
             cls = KINDS[kind]
             raise NotFound(f'{cls.PLURAL}.{cls.GROUP} "{key}" not found')
-        if if_version is not None and found.metadata.resource_version != if_version:
-            raise Conflict(
-                f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}"
-            )
-        return found
+        raise Conflict(f"{kind} {key} is at version {found.metadata.resource_version}, the write was for {if_version}")
 
     def _store(self, verb: str, actor: str, old: Any, merged: Any, fields: Mapping[str, Any], generation: int) -> Any:
         meta = merged.metadata.evolve(resource_version=str(self.version + 1), generation=generation)
@@ -242,29 +250,31 @@ class ApiServer:
         log.append(change)
         if len(log) > self.history:
             self.compacted = log.popleft().version
-        if old is None or new is None:
-            self._track_owners(change)
         for observer in self.observers:
             observer(change)
-        self._dispatch(change)
-
-    def _dispatch(self, change: Change) -> None:
-        """Watches on one node's tasks are found by index: a write costs its watchers, not all watchers."""
-        kind, old, new = change.kind, change.old, change.new
+        if old is None or new is None:
+            self._counted(change)
         event = None
         if streams := self._streams.get(kind):
             event = event_for(change, old is not None, new is not None)
             _tell(streams, change, event)
         if kind != "AgenticTask":
             return
+        # Watches on one node's tasks are found by index: a write costs its watchers, not all watchers.
         before = old.status.assigned_node if old is not None else ""
         after = new.status.assigned_node if new is not None else ""
         if before != after:
             self._moved(change, before, after)
         elif after:
-            self._by_node[after][change.key] = new
+            self._by_node[after][key] = new
             if streams := self._node_streams.get(after):
                 _tell(streams, change, event or event_for(change, True, True))
+
+    def _counted(self, change: Change) -> None:
+        """An object has come or gone."""
+        self._track_owners(change)
+        for observer in self.census:
+            observer(change)
 
     def _moved(self, change: Change, before: str, after: str) -> None:
         """The task has left one node's selection and/or entered another's; '' is no node."""

@@ -22,11 +22,11 @@ from foreman.api import (
     Phase,
     condition,
 )
-from foreman.api.ownership import node_violation, task_violation
+from foreman.api.ownership import TASK_WRITES, node_violation, task_violation
 from foreman.decide.custody import STRIKE_LIMIT, timeout_of
 from foreman.decide.filters import Node, mismatches
 from foreman.decide.lifecycle import TABLE
-from foreman.decide.requirement import Requirement, requirement_of
+from foreman.decide.requirement import requirement_of
 from foreman.executors import Execution
 from sim.apiserver import ApiServer
 from sim.selection import Change
@@ -53,8 +53,11 @@ LIVENESS = {
 }
 HANDBACK_LIMIT = 200
 STORM_PER_MINUTE = 40
+MINUTE = 60_000_000
 CAPABILITY_GRACE = 60_000_000
 _MOVES = {(phase, target) for (phase, _), target in TABLE.items()}
+_NOTHING: frozenset[str] = frozenset()
+_PENDING, _SCHEDULED, _CLAIMED = Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING
 _RUNNING = (Phase.RUNNING, Phase.VERIFYING)
 
 
@@ -84,7 +87,9 @@ class Checkers:
         self.role_of = role_of
         self.exact_agent_limit = exact_agent_limit
         self.on_violation = on_violation
-        self.checks: Counter[str] = Counter()
+        self._checks: Counter[str] = Counter()
+        self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
+        self._writes_seen = 0
         self.violations: list[Violation] = []
         self.live: dict[tuple[str, int], dict[str, None]] = {}
         self._ended_runs: set[tuple[str, int, str]] = set()
@@ -94,13 +99,24 @@ class Checkers:
         self._nodes: dict[str, Node] = {}
         self._node_was: dict[str, tuple[int, Node]] = {}
         self._in_flight: defaultdict[str, dict[str, None]] = defaultdict(dict)
-        self._writes: dict[str, tuple[int, int]] = {}
+        self._next_minute = 0
+        self._writes: dict[str, int] = {}
+
+    @property
+    def checks(self) -> Counter[str]:
+        """How often each invariant was put to the test."""
+        moves = self._moves
+        told = {"field-owner": self._writes_seen, "write-storm": self._writes_seen}
+        told["legal-transition"] = told["attempt-monotone"] = moves.total()
+        told["capability"] = sum(count for (_, phase), count in moves.items() if phase is Phase.SCHEDULED)
+        told["one-holder"] = sum(count for (_, phase), count in moves.items() if phase is Phase.RUNNING)
+        return self._checks + Counter(told)
 
     # what the executors do
 
     def execution_started(self, holder: str, execution: Execution) -> None:
         key = execution.task.key
-        self.checks["single-execution"] += 1
+        self._checks["single-execution"] += 1
         running = self.live.setdefault((key, execution.attempt), {})
         if running:
             others = ", ".join(sorted(running))
@@ -127,40 +143,36 @@ class Checkers:
     # what is committed
 
     def committed(self, change: Change) -> None:
-        kind = change.kind
-        if kind == "AgenticTask":
-            self._task(change)
-        elif kind == "FleetNode":
+        _, _, actor, kind, key, old, new, fields = change
+        if kind == "FleetNode":
             self._node(change)
-
-    def _task(self, change: Change) -> None:
-        old, new = change.old, change.new
-        if old is None:
+        if kind != "AgenticTask" or old is None:
             return
         if new is None:
-            self._left(change.key, old)
-            self._writes.pop(change.key, None)
+            self._left(key, old)
             return
         before, after = old.status, new.status
-        if before.phase in TERMINAL:
-            self.checks["terminal-absorbs"] += 1
+        was, phase = before.phase, after.phase
+        if was in TERMINAL:
+            self._checks["terminal-absorbs"] += 1
         if before is after:
             return
-        self.checks["field-owner"] += 1
-        self._storm(change.key)
-        wrong = task_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
-        if wrong is not None:
-            self._misowned(change, wrong)
-        if before.phase is after.phase:
+        self._writes_seen += 1
+        self._storm(key)
+        role = self.role_of(actor)
+        if not TASK_WRITES.get((role, was, phase), _NOTHING).issuperset(fields):
+            self._misowned(change, role)
+        if was is phase:
             self._kept_phase(change, before, after)
         else:
-            self._moved(change, old, new)
+            self._moved(change, old, new, role)
 
-    def _misowned(self, change: Change, wrong: str) -> None:
+    def _misowned(self, change: Change, role: str) -> None:
         """A patch may repeat what is so already; only what it changes counts."""
         before, after = change.old.status, change.new.status
+        wrong = task_violation(role, before.phase, after.phase, change.fields)
         touched = [name for name in change.fields if getattr(before, name, None) != getattr(after, name, None)]
-        wrong_still = task_violation(self.role_of(change.actor), before.phase, after.phase, touched)
+        wrong_still = task_violation(role, before.phase, after.phase, touched)
         if before.phase in TERMINAL:
             self._fail(
                 "terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}"
@@ -170,37 +182,36 @@ class Checkers:
 
     def _kept_phase(self, change: Change, before: Any, after: Any) -> None:
         if before.phase in _RUNNING:
-            self.checks["one-holder"] += 1
+            self._checks["one-holder"] += 1
             if before.holder != after.holder or before.assigned_node != after.assigned_node:
                 self._fail("one-holder", change.key, f"{change.actor} took the live claim of {before.holder}")
         if before.attempt != after.attempt:
             self._fail("attempt-monotone", change.key, f"attempt {before.attempt} -> {after.attempt} in {after.phase}")
 
-    def _moved(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
+    def _moved(self, change: Change, old: AgenticTask, new: AgenticTask, role: str) -> None:
         before, after = old.status, new.status
+        move = was, phase = before.phase, after.phase
         key = change.key
-        self.checks["legal-transition"] += 1
-        if before.phase not in TERMINAL and (before.phase, after.phase) not in _MOVES:
-            self._fail("legal-transition", key, f"{change.actor} moved it from {before.phase} to {after.phase}")
-        rise = after.attempt - before.attempt
-        self.checks["attempt-monotone"] += 1
-        if rise != (1 if after.phase is Phase.SCHEDULED else 0):
-            self._fail("attempt-monotone", key, f"attempt {before.attempt} -> {after.attempt} going to {after.phase}")
-        if before.phase in IN_FLIGHT and after.phase not in IN_FLIGHT:
+        self._moves[move] += 1
+        if move not in _MOVES and was not in TERMINAL:
+            self._fail("legal-transition", key, f"{change.actor} moved it from {was} to {phase}")
+        if after.attempt != before.attempt + (phase is _SCHEDULED):
+            self._fail("attempt-monotone", key, f"attempt {before.attempt} -> {after.attempt} going to {phase}")
+        if was in IN_FLIGHT and phase not in IN_FLIGHT:
             self._left(key, old)
-        match after.phase:
-            case Phase.SCHEDULED:
-                self._assigned(change, new)
-            case Phase.RUNNING:
-                self._claimed(change, new)
-            case Phase.PENDING if before.phase is not None:
-                self._released(change, old, new)
-            case Phase.SUCCEEDED | Phase.FAILED:
-                self._ended(change, old, new)
+        if phase is _SCHEDULED:
+            self._assigned(change, new)
+        elif phase is _CLAIMED:
+            self._claimed(change, new)
+        elif phase in TERMINAL:
+            if role == "agent":
+                self._ended(change, old)
+        elif phase is _PENDING and was is not None:
+            self._released(change, old, new, role)
 
     def _assigned(self, change: Change, task: AgenticTask) -> None:
-        want = self._want(task)
-        self.checks["capability"] += 1
+        agent = self._agent(task)
+        want = requirement_of(task, agent)
         name = task.status.assigned_node
         node = self._nodes.get(name)
         if node is None or mismatches(want, node):
@@ -209,44 +220,40 @@ class Checkers:
             if was is None or self.now() - was[0] > CAPABILITY_GRACE or mismatches(want, was[1]):
                 why = ", ".join(mismatches(want, node)) if node is not None else "no such node"
                 self._fail("capability", change.key, f"{change.actor} assigned it to {name}: {why}")
-        self._count_agent(change, task)
+        if agent is not None and agent.spec.max_concurrent_tasks is not None:
+            self._count_agent(change, agent, agent.spec.max_concurrent_tasks)
 
-    def _count_agent(self, change: Change, task: AgenticTask) -> None:
-        agent = self._agent(task)
-        if agent is None or agent.spec.max_concurrent_tasks is None:
-            return
+    def _count_agent(self, change: Change, agent: Agent, limit: int) -> None:
         in_flight = self._in_flight[agent.key]
         in_flight[change.key] = None
         if self.exact_agent_limit:
-            self.checks["agent-limit"] += 1
-            if len(in_flight) > agent.spec.max_concurrent_tasks:
-                limit = agent.spec.max_concurrent_tasks
+            self._checks["agent-limit"] += 1
+            if len(in_flight) > limit:
                 self._fail("agent-limit", change.key, f"{len(in_flight)} tasks of {agent.key} in flight, limit {limit}")
 
     def _claimed(self, change: Change, task: AgenticTask) -> None:
         name = task.status.assigned_node
-        self.checks["one-holder"] += 1
         if self._holders.setdefault(change.key, change.actor) != change.actor:
             self._fail("one-holder", change.key, f"{change.actor} claimed what {self._holders[change.key]} still holds")
-        want = self._want(task)
+        want = requirement_of(task, self._agent(task))
         node = self._nodes.get(name)
         if not want.slot or node is None:
             return
         running = self._running[name]
         running[change.key] = want.min_ram_gb
-        self.checks["slots"] += 1
+        self._checks["slots"] += 1
         if len(running) > node.slots:
             self._fail("slots", change.key, f"{name} runs {len(running)} tasks in {node.slots} slots")
         if want.min_ram_gb:
-            self.checks["capacity"] += 1
+            self._checks["capacity"] += 1
             taken = sum(running.values())
             if taken > node.ram_gb:
                 self._fail("capacity", change.key, f"{name} has {node.ram_gb} GiB for tasks that need {taken}")
 
-    def _released(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
-        self.checks["attempts-bounded"] += 1
+    def _released(self, change: Change, old: AgenticTask, new: AgenticTask, role: str) -> None:
+        self._checks["attempts-bounded"] += 1
         status = new.status
-        if self.role_of(change.actor) == "operator":
+        if role == "operator":
             self._expired(change, old)
         if sum(status.strikes.values()) >= STRIKE_LIMIT:
             self._fail("attempts-bounded", change.key, f"released after {sum(status.strikes.values())} strikes")
@@ -256,17 +263,15 @@ class Checkers:
             self._fail("attempts-bounded", change.key, f"handed back {status.handbacks} times")
 
     def _expired(self, change: Change, old: AgenticTask) -> None:
-        self.checks["earned-expiry"] += 1
+        self._checks["earned-expiry"] += 1
         node = old.status.assigned_node
         silent = self.now() - self._beats.get(node, 0)
         if old.status.phase is not Phase.SCHEDULED and silent < HEARTBEAT_TIMEOUT_SECONDS * 1_000_000:
             last = f"{node}, whose last heartbeat came {silent / 1e6:.1f}s ago"
             self._fail("earned-expiry", change.key, f"{change.actor} took it back from {last}")
 
-    def _ended(self, change: Change, old: AgenticTask, new: AgenticTask) -> None:
-        if self.role_of(change.actor) != "agent":
-            return
-        self.checks["fenced-result"] += 1
+    def _ended(self, change: Change, old: AgenticTask) -> None:
+        self._checks["fenced-result"] += 1
         status = old.status
         run = (change.key, status.attempt, change.actor)
         if change.actor == status.holder and run in self._ended_runs:
@@ -289,11 +294,11 @@ class Checkers:
             self._in_flight[f"{task.metadata.namespace}/{agent.name}"].pop(key, None)
 
     def _storm(self, key: str) -> None:
-        self.checks["write-storm"] += 1
-        minute = self.now() // 60_000_000
-        at, count = self._writes.get(key, (minute, 0))
-        count = count + 1 if at == minute else 1
-        self._writes[key] = minute, count
+        now, writes = self.now(), self._writes
+        if now >= self._next_minute:
+            self._next_minute = (now // MINUTE + 1) * MINUTE
+            writes.clear()
+        writes[key] = count = writes.get(key, 0) + 1
         if count == STORM_PER_MINUTE:
             self._fail("write-storm", key, f"{count} writes to its status within a minute")
 
@@ -311,9 +316,10 @@ class Checkers:
             node.learn(new, ready=True)
         if old is None or old.status is new.status:
             return
-        self.checks["field-owner"] += 1
+        self._checks["field-owner"] += 1
         before, after = old.status, new.status
         if before.phase is not after.phase:
+            self._checks["write-storm"] += 1
             self._storm(change.key)
         if before.last_heartbeat_time != after.last_heartbeat_time:
             self._beats[change.key] = self.now()
@@ -324,9 +330,6 @@ class Checkers:
     def _agent(self, task: AgenticTask) -> Agent | None:
         ref = task.spec.agent_ref
         return self.server.tables["Agent"].get(f"{task.metadata.namespace}/{ref.name}") if ref is not None else None
-
-    def _want(self, task: AgenticTask) -> Requirement:
-        return requirement_of(task, self._agent(task))
 
     def _fail(self, invariant: str, key: str, message: str) -> None:
         violation = Violation(invariant, self.now(), key, message)
@@ -344,11 +347,11 @@ class Checkers:
         if calm_for < SETTLE and any(task.status.phase not in TERMINAL for task in tasks.values()):
             return
         for key, task in sorted(tasks.items()):
-            self.checks["eventually-stable"] += 1
+            self._checks["eventually-stable"] += 1
             why = self._unsettled(task, wall)
             if why:
                 self._fail("eventually-stable", key, why)
-        self.checks["no-leak"] += 1
+        self._checks["no-leak"] += 1
         for name, running in sorted(self._running.items()):
             for key in running:
                 holder = tasks.get(key)

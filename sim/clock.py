@@ -23,10 +23,14 @@ from simpy.events import NORMAL, Event
 _FIRST = -1
 """Before everything else that is due at the same microsecond."""
 
+_AHEAD = 1 << 60
+"""What a step of priority is worth in tickets."""
+
 _SPAN = 20
 """A bucket spans 2**20 microseconds."""
 
-_Entry = tuple[int, int, int, Callable[[Any], None], Any]
+_Entry = tuple[int, int, Callable[[Any], None], Any]
+"""(due, ticket, call, argument). Tickets say who came first; urgent ones are negative."""
 
 
 class _Halt(BaseException):
@@ -41,7 +45,7 @@ class Clock(simpy.Environment):
     def __init__(self) -> None:
         super().__init__()
         self._queue: list[_Entry] = []  # type: ignore[assignment]
-        self._eid = count()
+        self._ticket = count().__next__
         self._soon: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._horizon = 1 << _SPAN
         self._later: defaultdict[int, list[_Entry]] = defaultdict(list)
@@ -62,16 +66,16 @@ class Clock(simpy.Environment):
             return
         due = self.now + delay
         if due < self._horizon:
-            heappush(self._queue, (due, NORMAL, next(self._eid), call, argument))
+            heappush(self._queue, (due, self._ticket(), call, argument))
         else:
-            self._later[due >> _SPAN].append((due, NORMAL, next(self._eid), call, argument))
+            self._later[due >> _SPAN].append((due, self._ticket(), call, argument))
 
     def schedule(self, event: Event, priority: int = NORMAL, delay: Any = 0) -> None:
         due = int(self.now + delay)
         if priority == NORMAL and due == self.now:
             self._soon.append((self._fire, event))
             return
-        entry = due, priority, next(self._eid), self._fire, event
+        entry = due, self._ticket() - (NORMAL - priority) * _AHEAD, self._fire, event
         if due < self._horizon:
             heappush(self._queue, entry)
         else:
@@ -100,7 +104,7 @@ class Clock(simpy.Environment):
         else:
             if not queue:
                 self._open()
-            self.now, _, _, call, argument = heappop(queue)
+            self.now, _, call, argument = heappop(queue)
         if call is not _halt:
             call(argument)
 
@@ -109,22 +113,21 @@ class Clock(simpy.Environment):
         queue, soon, pop = self._queue, self._soon, heappop
         done = 0
         try:
-            while done < calls:
+            for done in range(calls):  # noqa: B007 - what `halt` interrupts has been counted by it
                 if soon and not (queue and queue[0][0] == self.now):
                     call, argument = soon.popleft()
                 else:
                     if not queue:
                         self._open()
-                    self.now, _, _, call, argument = pop(queue)
+                    self.now, _, call, argument = pop(queue)
                 call(argument)
-                done += 1
         except _Halt:
-            pass
-        return done
+            return done
+        return calls
 
     def halt(self) -> None:
         """End the running `advance` (and nothing else) before its next call: a flag would have to be looked at after each."""
-        entry: _Entry = (self.now, _FIRST, next(self._eid), _halt, None)
+        entry: _Entry = (self.now, self._ticket() - (NORMAL - _FIRST) * _AHEAD, _halt, None)
         heappush(self._queue, entry)
 
     def _fire(self, event: Event) -> None:

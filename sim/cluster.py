@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from types import coroutine
 from typing import Any, Literal
 
 from foreman.cluster import ClusterError, Event, Expired, Forbidden, Selector, Unavailable
@@ -19,6 +20,7 @@ from sim.network import Link
 from sim.selection import Stream
 
 REQUEST_TIMEOUT = 10 * SECOND
+DIRECT = ("get", "create", "patch", "patch_status", "delete")
 WATCH_TIMEOUT = 300 * SECOND
 WATCH_SILENCE = 30 * SECOND
 
@@ -34,6 +36,9 @@ class Replica:
     def __init__(self, name: str, lag: int = 0) -> None:
         self.name = name
         self.lag = lag
+
+
+_NOT_YET = Replica("none")
 
 
 class Endpoint:
@@ -110,36 +115,38 @@ class Request:
         return self.cluster.actor
 
     def arrive(self, _: None) -> None:
-        endpoint = self.cluster.endpoint
-        fate = endpoint.intercept(self) if endpoint.intercept is not None else None
-        if fate == "hold":
+        cluster = self.cluster
+        intercept, link = cluster.endpoint.intercept, cluster.link
+        fate = None
+        if intercept is not None and (fate := intercept(self)) == "hold":
             return
-        link = self.cluster.link
-        if fate == "drop" or ((link.cut_out or link.loss_out) and link.loses_request()):
+        if (link.cut_out or link.loss_out or fate == "drop") and (fate == "drop" or link.loses_request()):
             self.time_out()
         else:
-            self.apply(lose_reply=fate == "lose-reply")
+            self.apply(fate == "lose-reply")
 
     def apply(self, lose_reply: bool = False) -> None:
         """Carry the request out now and send the answer back."""
-        cluster = self.cluster
+        cluster, verb = self.cluster, self.verb
         endpoint = cluster.endpoint
         if not endpoint.available:
             answer: Answer = (False, Unavailable("connection refused"))
         else:
-            endpoint.calls[self.verb] += 1
+            endpoint.calls[verb] += 1
+            serve = None if cluster.forbidden else cluster.direct.get(verb)
             try:
-                answer = (True, cluster.serve(self.verb, self.args))
+                answer = (True, serve(cluster.actor, *self.args) if serve else cluster.serve(verb, self.args))
             except ClusterError as error:
                 # What crosses the wire is the error, not the server's stack.
                 answer = (False, error.with_traceback(None))
-                endpoint.refusals[cluster.role, self.verb, type(error).__name__] += 1
+                endpoint.refusals[cluster.role, verb, type(error).__name__] += 1
         if endpoint.tap is not None:
             endpoint.tap(self, *answer)
         if lose_reply:
             self.time_out()
         else:
-            cluster.env.at(cluster.link.down() + cluster.link.slow, self.deliver, answer)
+            link = cluster.link
+            cluster.env.at(link.down() + link.slow, self.deliver, answer)
 
     def deliver(self, answer: Answer) -> None:
         link = self.cluster.link
@@ -172,6 +179,8 @@ class SimCluster:
         self.actor = actor
         self.role = role
         self.forbidden: frozenset[str] = frozenset()
+        # What the store answers whatever the replica or the state of the client.
+        self.direct: dict[str, Callable[..., Any]] = {verb: getattr(self.server, verb) for verb in DIRECT}
         process.on_death.append(self._hang_up)
         self._watches: dict[Watch, None] = {}
 
@@ -253,14 +262,17 @@ class Watch:
         fields: Selector | None,
     ) -> None:
         self.cluster = cluster
+        self.link = cluster.link
+        self.env = cluster.env
         self.since = since
         self.stream = Stream(kind, self.send, namespace, labels, fields)
-        self.replica: Replica | None = None
+        self.replica = _NOT_YET
         self._buffer: deque[Event] = deque()
+        self._apply: Callable[[Event], None] | None = None
         self.waiter: Task | None = None
         self._last = 0
         self._ended = False
-        self._error: ClusterError | None = None
+        self._error: Exception | None = None
         self._doomed = False
 
     def __aiter__(self) -> Watch:
@@ -270,7 +282,7 @@ class Watch:
         return self
 
     def __await__(self) -> Generator[Any, Event | None, Event]:
-        if self.replica is None:
+        if self.replica is _NOT_YET:
             yield from self._open()
         if self._buffer:
             return self._buffer.popleft()
@@ -282,6 +294,19 @@ class Watch:
                 raise StopAsyncIteration
             event = yield self
         return event
+
+    @coroutine
+    def each(self, apply: Callable[[Event], None]) -> Generator[Any, Any, None]:
+        """Call `apply` with every event, as its arrival would have it, until the stream ends or breaks."""
+        if self.replica is _NOT_YET:
+            yield from self._open()
+        while self._buffer:
+            apply(self._buffer.popleft())
+        self._apply = apply
+        if not self._ended:
+            yield self
+        if self._error is not None:
+            raise self._error
 
     def _open(self) -> Generator[Any, Any, None]:
         self.replica = self.cluster.endpoint.connect()
@@ -295,31 +320,49 @@ class Watch:
 
     def send(self, event: Event) -> None:
         """The server's side: put the event on the wire."""
-        cluster = self.cluster
-        link = cluster.link
-        now = cluster.env.now
-        at = now + link.event() + link.slow + link.watch_lag
-        if self.replica is not None:
-            at += self.replica.lag
+        link, env = self.link, self.env
+        now = env.now
+        at = now + link.event() + link.slow + link.watch_lag + self.replica.lag
         if at < self._last:
             at = self._last
         self._last = at
-        cluster.env.at(at - now, self._deliver, event)
+        env.at(at - now, self._deliver, event)
 
     def _deliver(self, event: Event) -> None:
         if self._ended or self._doomed:
             return
-        if self.cluster.link.cut_in:
+        if self.link.cut_in:
             self._doomed = True
             self.cluster.env.at(WATCH_SILENCE, self.end, Unavailable("watch: the connection fell silent"))
             return
         waiter = self.waiter
         if waiter is None:
             self._buffer.append(event)
-        else:
-            # Who waits has found the buffer empty: the event goes straight into his hands.
-            self.waiter = None
+            return
+        # Who waits has found the buffer empty: the event goes straight into his hands.
+        self.waiter = None
+        if self._apply is None:
             waiter.resume(event)
+        else:
+            self._hand((waiter, event))
+
+    def _hand(self, handed: tuple[Task, Event]) -> None:
+        """Do with the event what who waits wants done, in his place: to wake him for it would cost more than that."""
+        waiter, event = handed
+        process, apply, buffer = waiter.process, self._apply, self._buffer
+        if not process.running:
+            process.defer(self._hand, handed)
+            return
+        try:
+            apply(event)  # type: ignore[misc]
+            while buffer:
+                apply(buffer.popleft())  # type: ignore[misc]
+        except Exception as error:
+            self._error = error
+        if self._ended or self._error is not None:
+            waiter.resume(None)
+        else:
+            self.waiter = waiter
 
     def _time_out(self, _: None) -> None:
         if not self._ended and not self._doomed:

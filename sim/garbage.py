@@ -29,7 +29,7 @@ class GarbageCollector:
     def __init__(self, env: Timer, server: ApiServer) -> None:
         self.env = env
         self.server = server
-        server.observers.append(self.committed)
+        server.census.append(self.committed)
 
     def committed(self, change: Change) -> None:
         if change.new is None:

@@ -139,7 +139,7 @@ class Process:
         await wake
 
     def call_later(self, seconds: float, fn: Callable[[], None]) -> None:
-        self.env.at(microseconds(seconds), self._call, fn)
+        self.env.at(microseconds(seconds) if seconds else 0, self._call, fn)
 
     def _call(self, fn: Callable[[], None]) -> None:
         if self.running:

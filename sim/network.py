@@ -36,9 +36,9 @@ class Link:
 
     def __init__(self, name: str, seed: int, latency: Distribution, watch: Distribution, loss: float = 0.0) -> None:
         self.name = name
-        self.up: Delay = latency.sampler(Stream(seed, f"net/{name}/up"))
-        self.down: Delay = latency.sampler(Stream(seed, f"net/{name}/down"))
-        self.event: Delay = watch.sampler(Stream(seed, f"net/{name}/watch"))
+        self.up: Delay = latency.ahead(Stream(seed, f"net/{name}/up"))
+        self.down: Delay = latency.ahead(Stream(seed, f"net/{name}/down"))
+        self.event: Delay = watch.ahead(Stream(seed, f"net/{name}/watch"))
         self._chance = Stream(seed, f"net/{name}/loss")
         self.cut_out = False
         self.cut_in = False

@@ -76,9 +76,10 @@ class Stream:
 
 def event_for(change: Change, before: bool, after: bool) -> Event | None:
     """The event of a watcher that selected the object `before` and/or selects it `after` the change."""
-    version = str(change.version)
     if after:
-        return _tuple(Event, ("MODIFIED" if before else "ADDED", change.new, version))
+        new = change.new
+        return _tuple(Event, ("MODIFIED" if before else "ADDED", new, new.metadata.resource_version))
+    version = str(change.version)
     return Event("DELETED", _at(change.old, version), version) if before else None
 
 

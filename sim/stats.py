@@ -10,6 +10,7 @@ from typing import Any
 from foreman.api import ANNOTATION_AUDITED, IN_FLIGHT, TERMINAL, AgenticTask, Phase
 from sim.selection import Change
 
+_SCHEDULED, _RUNNING = Phase.SCHEDULED, Phase.RUNNING
 _HELD = (Phase.RUNNING, Phase.VERIFYING)
 
 
@@ -27,7 +28,7 @@ class Stats:
         self.attempts = 0
         self.landed = 0
         self.writes = 0
-        self.phases: Counter[str] = Counter()
+        self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
         self.verdicts: Counter[str] = Counter()
         self.waits = array("q")
         self.busy = 0
@@ -39,46 +40,47 @@ class Stats:
 
     def committed(self, change: Change) -> None:
         self.writes += 1
-        if change.kind != "AgenticTask":
+        _, _, actor, kind, key, old, new, _ = change
+        if kind != "AgenticTask":
             return
-        old, new = change.old, change.new
         if old is None:
-            self._created(change.key)
-        elif new is None:
-            self._deleted(change.key, old)
-        elif old.status is not new.status:
-            if old.status.phase is not new.status.phase:
-                self._moved(change.key, old.status, new.status)
-                self.landed += new.status.phase in TERMINAL and self.role_of(change.actor) == "agent"
-                if not self.audit and new.status.phase in TERMINAL:
+            self._created(key)
+            return
+        if new is None:
+            self._deleted(key, old)
+            return
+        before, after = old.status, new.status
+        if before is not after:
+            if before.phase is not after.phase:
+                self._moved(key, before, after, actor)
+                if not self.audit and after.phase in TERMINAL:
                     self._settle(new)
-        elif self.audit and new.status.phase in TERMINAL and not _audited(old) and _audited(new):
+        elif self.audit and after.phase in TERMINAL and not _audited(old) and _audited(new):
             self._settle(new)
 
     def _created(self, key: str) -> None:
         self.created += 1
-        self.phases[""] += 1
         now = self.now()
         self._waiting[key] = now
         if self.first_created is None:
             self.first_created = now
 
-    def _moved(self, key: str, before: Any, after: Any) -> None:
-        phase = after.phase
-        self.phases[before.phase or ""] -= 1
-        self.phases[phase] += 1
+    def _moved(self, key: str, before: Any, after: Any, actor: str) -> None:
+        move = was, phase = before.phase, after.phase
+        self._moves[move] += 1
         now = self.now()
-        if before.phase in _HELD and phase not in _HELD:
+        if was in _HELD and phase not in _HELD:
             self.busy += now - self._claimed.pop(key, now)
-        if phase is Phase.SCHEDULED:
+        if phase is _SCHEDULED:
             self.attempts += 1
-        elif phase is Phase.RUNNING:
+        elif phase is _RUNNING:
             self._claimed[key] = now
             since = self._waiting.pop(key, None)
             if since is not None:
                 self.waits.append(now - since)
         elif phase in TERMINAL:
             self.verdicts[after.verdict or ""] += 1
+            self.landed += self.role_of(actor) == "agent"
             self.last_ended = now
             self._waiting.pop(key, None)
 
@@ -89,7 +91,7 @@ class Stats:
                 self._settle(old)  # Nobody will record it any more.
             return
         self.deleted += 1
-        self.phases[phase or ""] -= 1
+        self._moves[phase, None] += 1
         self._waiting.pop(key, None)
         if phase in IN_FLIGHT:
             now = self.now()
@@ -99,6 +101,16 @@ class Stats:
     def _settle(self, task: AgenticTask) -> None:
         self.settled += 1
         self.on_settled(task)
+
+    @property
+    def phases(self) -> Counter[str]:
+        """How many tasks stand where, the finished ones that are gone included; '' is no phase."""
+        phases: Counter[str] = Counter({"": self.created})
+        for (was, phase), count in self._moves.items():
+            phases[was or ""] -= count
+            phases[phase or ""] += count
+        phases[""] -= self.deleted
+        return phases
 
     def wait_percentiles(self) -> dict[str, float]:
         """Seconds from creation to the first claim: median, 95th percentile (nearest rank), maximum."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import IO, Any
 from zlib import crc32
 
@@ -19,7 +20,7 @@ from foreman.executors import Execution
 from sim.cluster import Request
 from sim.selection import Change
 
-_FLUSH = 1024
+_FLUSH = 64
 _SPECS = 256
 
 
@@ -33,21 +34,22 @@ class Digest:
         self._specs: dict[int, tuple[Any, str]] = {}
 
     def committed(self, change: Change) -> None:
-        if change.fields:
-            said = _said(change)
+        version, verb, actor, kind, key, old, new, fields = change
+        if fields:
+            said = _said(fields, old)
         else:
-            said = "" if change.new is None else self._created(change.new) + _marked(change.new.metadata)
-        self._lines.append(
-            f"{change.version} {self.now()} {change.actor} {change.verb} {change.kind} {change.key} {said}\n"
-        )
-        if len(self._lines) >= _FLUSH:
+            said = "" if new is None else self._created(new) + _marked(new.metadata)
+        lines = self._lines
+        lines.append(f"{version} {self.now()} {actor} {verb} {kind} {key} {said}\n")
+        if len(lines) >= _FLUSH:
             self._flush()
 
     def _created(self, obj: Any) -> str:
         """What a new object says beyond its name. A spec is shared by all tasks of a class, so its text is kept by identity."""
         if obj.kind == "ConfigMap":
             # Long texts that repeat what the task's own writes have said: a checksum of each will do.
-            return " ".join(f"{name}={crc32(text.encode()):08x}" for name, text in obj.data.items())
+            sums = [f"{name}={crc32(text.encode()):08x}" for name, text in obj.data.items()]
+            return " ".join(sums)
         spec = getattr(obj, "spec", None)  # an Event has none
         known = self._specs.get(id(spec))
         if known is None:
@@ -68,52 +70,59 @@ class Digest:
 
 def _marked(meta: ObjectMeta) -> str:
     """What the metadata of a new object says, if anything."""
-    marks = (meta.labels, meta.annotations, meta.owner_references, meta.finalizers)
-    return f" {_plain(marks)}" if any(marks) else ""
+    labels = meta.labels
+    if meta.annotations or meta.owner_references or meta.finalizers:
+        return f" {_plain((labels, meta.annotations, meta.owner_references, meta.finalizers))}"
+    return f" [{_plain(labels)},{{}},[],[]]" if labels else ""
 
 
-def _said(change: Change) -> str:
+def _said(fields: Mapping[str, Any], old: Any) -> str:
     """The patch in one line. Conditions that are the very objects there before are only counted: the line says what is new."""
-    parts = []
-    for name, value in change.fields.items():
-        if type(value) in _PLAIN:
-            parts.append(f"{name}={value}")
-        elif name == "conditions" and value and change.old is not None:
-            parts.append(_conditions(change.old.status.conditions, value))
-        elif name == "result" and type(value) is dict:
+    if not _PLAIN.issuperset(map(type, fields.values())):
+        told = dict(fields)
+        conditions, result = told.get("conditions"), told.get("result")
+        if conditions and old is not None:
+            told["conditions"] = _conditions(old.status.conditions, conditions)
+        if type(result) is dict:
             # Plain JSON values only, whose repr is the same everywhere.
-            parts.append(f"result={value!r}")
-        else:
-            parts.append(f"{name}={_plain(value)}")
-    return " ".join(parts)
+            told["result"] = repr(result)
+        if not _PLAIN.issuperset(map(type, told.values())):
+            told = {name: _plain(value) for name, value in told.items()}
+        fields = told
+    return _form(tuple(fields)) % (*fields.values(),)
+
+
+@cache
+def _form(names: tuple[str, ...]) -> str:
+    return " ".join(name.replace("%", "%%") + "=%s" for name in names)
 
 
 def _conditions(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> str:
-    told = [f"conditions={len(after)}"]
+    known = {*map(id, before)}
+    told = str(len(after))
     for each in after:
-        for known in before:
-            if known is each:
-                break
-        else:
-            told.append(_plain(each))
-    return " ".join(told)
+        if id(each) not in known:
+            told += f" {each.type}/{each.status}/{each.reason}/{each.last_transition_time}/{each.message}"
+    return told
 
 
 def _plain(value: Any) -> str:
     """The same text in every Python: enum members as the words they are, models as their fields."""
-    if type(value) in _PLAIN or isinstance(value, str):
+    kind = type(value)
+    if kind in _PLAIN or isinstance(value, str):
         return f"{value}"
-    if isinstance(value, Condition):
+    if kind is Condition:
         return f"{value.type}/{value.status}/{value.reason}/{value.last_transition_time}/{value.message}"
     if isinstance(value, Model):
         value = {**value.__dict__, **value.__pydantic_extra__} if value.__pydantic_extra__ else value.__dict__
-    if isinstance(value, Mapping):
-        # Written out for plain values: a call for each would double the cost of the digest.
-        fields = [f"{k}:{v}" if type(v) in _PLAIN else f"{k}:{_plain(v)}" for k, v in value.items()]
-        return "{" + ",".join(fields) + "}"
+    if kind is dict or isinstance(value, Mapping):
+        if not _PLAIN.issuperset(map(type, value.values())):
+            value = {k: _plain(v) for k, v in value.items()}
+        return "{" + ",".join(map(_PAIR, value.items())) + "}"
     return "[" + ",".join(map(_plain, value)) + "]"
 
 
+_PAIR = "%s:%s".__mod__
 _PLAIN = frozenset({str, int, float, bool, type(None), Phase, Verdict})
 
 

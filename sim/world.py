@@ -7,6 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from foreman.agent.agent import Agent as NodeAgent
@@ -43,6 +45,13 @@ ENOUGH_VIOLATIONS = 50
 CALLS_PER_LOOK = 8192
 
 
+class _Roles(dict[str, str]):
+    """What actors may write as."""
+
+    def __missing__(self, actor: str) -> str:
+        return "user"
+
+
 class World:
     """One run. `seed` overrides the scenario's; `product` is what runs (default: with the scenario's mutations);
     `check=False` leaves the invariants out; `trace` receives the event log."""
@@ -61,11 +70,13 @@ class World:
         self.product = product or mutated(scenario.mutations)
         self.trace = trace
         self.env = Clock()
+        # Read at every write: all of it in C.
+        self.now: Callable[[], int] = partial(attrgetter("now"), self.env)
         self.server = ApiServer(lambda: EPOCH + self.env.now // SECOND, scenario.apiserver.history)
         self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, Link] = {}
-        self.roles: dict[str, str] = {JANITOR: "user"}
+        self.roles: dict[str, str] = _Roles({JANITOR: "user"})
         self.operators: dict[str, Operator] = {}
         self.agents: dict[str, NodeAgent] = {}
         self.clients: dict[str, SimCluster] = {}
@@ -91,10 +102,10 @@ class World:
     def _observe(self, check: bool) -> None:
         scenario = self.scenario
         self.digest = Digest(self.now)
-        self.stats = Stats(self.now, scenario.operators.audit, self._role_of)
+        self.stats = Stats(self.now, scenario.operators.audit, self.roles.__getitem__)
         self.stats.on_settled = self._settled
         one_scheduler = scenario.operators.replicas == 1
-        self.checkers = Checkers(self.server, self.now, self._role_of, one_scheduler, self._violated)
+        self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
         if check:
             self.server.observers.append(self.checkers.committed)
         self.server.observers += [self.digest.committed, self.stats.committed]
@@ -206,12 +217,6 @@ class World:
             await _create(cluster, process, arrival.task)
 
     # what the run tells
-
-    def now(self) -> int:
-        return self.env.now
-
-    def _role_of(self, actor: str) -> str:
-        return self.roles.get(actor, "user")
 
     def execution_started(self, holder: str, execution: Any) -> None:
         self.executions += 1

@@ -19,6 +19,7 @@ from foreman.decide import claims
 from foreman.executors import Executor
 from foreman.runtime import ProcessExit, Runtime
 
+_HELD = (Phase.RUNNING, Phase.VERIFYING)
 POLL_SECONDS = 5.0
 STALL_THRESHOLD = 3
 CLAIM_RETRY_SECONDS = 1.0
@@ -126,12 +127,13 @@ class Watcher:
                 self._controller.queue.add(key)
         else:
             self._wanted.pop(key, None)
-            self._rest()
+            if self.draining:
+                self._rest()
         self._reckon(key, new)
 
     def _reckon(self, key: str, task: AgenticTask | None) -> None:
         """Note whether the task is an orphan. Until that is settled it has a slot: by the API server's books it runs here."""
-        if task is not None and self._orphan(key, task):
+        if task is not None and task.status.phase in _HELD and self._orphan(key, task):
             self._orphans[key] = task
             self._controller.queue.add(key)
         elif key in self._orphans:
@@ -155,7 +157,7 @@ class Watcher:
         return (
             key not in self.runs
             and key not in self._claiming
-            and status.phase in (Phase.RUNNING, Phase.VERIFYING)
+            and status.phase in _HELD
             and status.assigned_node == self.node
             # The end of an own attempt may reach the cache later than it reached us.
             and not (status.holder == self.holder and self._done.get(key) == status.attempt)

@@ -61,7 +61,6 @@ from .meta import (
     Int32,
     LocalObjectReference,
     MicroTime,
-    Model,
     NonNegative,
     ObjectMeta,
     OwnerReference,
@@ -71,8 +70,11 @@ from .meta import (
     Word,
     condition,
     format_time,
-    wire_name,
     with_condition,
+)
+from .model import (
+    Model,
+    wire_name,
 )
 from .names import (
     ANNOTATION_AUDITED,

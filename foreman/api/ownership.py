@@ -49,21 +49,22 @@ def _rows() -> Iterator[_Row]:
         yield AGENT, working, end, _OUTCOME
 
 
-_TASK_WRITES: Mapping[tuple[str, Phase | None, Phase | None], _Fields] = {
+TASK_WRITES: Mapping[tuple[str, Phase | None, Phase | None], frozenset[str]] = {
     (role, old, new): fields for role, old, new, fields in _rows()
 }
+"""(role, phase before the write, phase after it) -> status fields it may write on the way; no entry: none."""
 
 
 def _writers() -> dict[tuple[Phase | None, str], _Fields]:
     table: dict[tuple[Phase | None, str], _Fields] = {}
-    for (role, old, _), fields in _TASK_WRITES.items():
+    for (role, old, _), fields in TASK_WRITES.items():
         table[old, role] = table.get((old, role), frozenset()) | fields
     return table
 
 
 def _transitions() -> dict[tuple[Phase | None, Phase | None], frozenset[str]]:
     table: dict[tuple[Phase | None, Phase | None], frozenset[str]] = {}
-    for role, old, new in _TASK_WRITES:
+    for role, old, new in TASK_WRITES:
         if old is not new:
             table[old, new] = table.get((old, new), frozenset()) | {role}
     return table
@@ -122,7 +123,7 @@ def task_violation(role: str, old_phase: Phase | None, new_phase: Phase | None, 
 
     `old_phase` is the phase before the write, `new_phase` after it.
     """
-    allowed = _TASK_WRITES.get((role, old_phase, new_phase), _NOBODY)
+    allowed = TASK_WRITES.get((role, old_phase, new_phase), _NOBODY)
     if allowed.issuperset(fields):
         return None
     if old_phase is not new_phase and role not in TRANSITIONS.get((old_phase, new_phase), _NOBODY):

@@ -2,9 +2,9 @@
 
 None resets a field to its default, a mapping merges into a model or a map, anything else replaces the field whole.
 A model given whole counts as the mapping of all its fields: that is all JSON can say, so maps inside it merge too.
-The simulator applies every write through `merge`, so its loop takes the short way wherever a value is plainly valid:
-an exact enum member, string, time or flag, a number within the field's bounds, a tuple of models or a map of strings needs
-no validator.
+The simulator applies every write through `merge`, so that takes the short way wherever a value is plainly valid: an exact enum
+member, string, time or flag, a number within the field's bounds, a tuple of models or a map of strings needs no validator.
+What there is to look at in patches of the same fields with values of the same types is worked out once (`_Shape`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from .errors import Cause, InvalidObject, causes_of
 from .fields import ModelField, declared, fields_of
-from .meta import Condition, Model, Resource
+from .meta import Condition, Model, Resource, Word
 from .wire import plain, to_wire
 
 M = TypeVar("M", bound=Model)
@@ -59,13 +59,14 @@ class _Slot:
         if kind is self.field.model:
             return value if old is None else self._inside(old, {**value.__dict__, **(value.__pydantic_extra__ or {})})
         if _is_map(value):
-            return self._merged(old, value)
+            return self.merged(old, value)
         value = self._validated(value)
         return old if _equal(old, value) else value
 
-    def _merged(self, old: Any, changes: Mapping[str, Any]) -> Any:
+    def merged(self, old: Any, changes: Mapping[str, Any]) -> Any:
+        """`old` with a map merged in."""
         if self.field.model:
-            return self._validated(_without_nulls(changes)) if old is None else self._inside(old, changes)
+            return self._validated(_fresh(changes)) if old is None else self._inside(old, changes)
         merged = merge_map(old, changes)
         return merged if merged is old or self._evident(merged) else self._validated(merged)
 
@@ -90,8 +91,90 @@ class _Slot:
             raise InvalidObject(inner.under(self.field.wire)) from None
 
 
+class _Shape:
+    """What is left to check of a patch whose fields all take values of the types they have: bounds, and what is inside."""
+
+    __slots__ = ("bounded", "converts", "maps", "tuples", "words")
+
+    def __init__(self, slots: dict[str, _Slot], changes: Mapping[str, Any]) -> None:
+        """Raises KeyError when there is more to it than that."""
+        self.bounded: list[tuple[str, range]] = []
+        self.tuples: list[tuple[str, set[type]]] = []
+        self.maps: list[tuple[str, _Slot]] = []
+        self.words: list[tuple[str, Mapping[str, Any]]] = []
+        for name, value in changes.items():
+            slot, kind = slots[name], type(value)
+            if slot.name != name:
+                raise KeyError(name)
+            if kind is slot.trusted:
+                if slot.bounds is not None:
+                    self.bounded.append((name, slot.bounds))
+            elif kind is tuple and slot.items is not _Anything:
+                self.tuples.append((name, {slot.items}))
+            elif kind is dict and (slot.field.model is not None or slot.entries is not _Anything):
+                self.maps.append((name, slot))
+            elif kind is str and issubclass(slot.trusted, Word):
+                self.words.append((name, {each.value: each for each in slot.trusted}))
+            else:
+                raise KeyError(name)
+        self.converts = bool(self.maps or self.words)
+
+    def converted(self, current: Mapping[str, Any], changes: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+        """The changes with words as what they name and maps merged, and whether a map differs.
+
+        Raises InvalidObject, or KeyError for an unknown word.
+        """
+        made, differs = dict(changes), False
+        for name, words in self.words:
+            made[name] = words[changes[name]]
+        for name, slot in self.maps:
+            old = current[name]
+            made[name] = new = slot.merged(old, changes[name])
+            differs = differs or new is not old
+        return made, differs
+
+
+_MOST_SHAPES = 1000
+_shapes: dict[tuple[Any, ...], _Shape | None] = {}
+
+
 def merge(model: M, changes: Mapping[str, Any]) -> M:
     """`model` with the patch applied, the same instance when nothing differs; `InvalidObject` names every bad field."""
+    key = (type(model), *changes, *map(type, changes.values()))
+    shape = _shapes[key] if key in _shapes else _new_shape(key, changes)
+    if shape is None:
+        return _merge(model, changes)
+    for name, bounds in shape.bounded:
+        if changes[name] not in bounds:
+            return _merge(model, changes)
+    for name, kinds in shape.tuples:
+        if not kinds.issuperset(map(type, changes[name])):
+            return _merge(model, changes)
+    current = model.__dict__
+    if shape.converts:
+        try:
+            changes, differs = shape.converted(current, changes)
+        except (InvalidObject, KeyError):
+            return _merge(model, changes)
+        if differs:
+            return model.evolve(**changes)
+    # Of values that are equal it does not matter which is kept.
+    return model if changes.items() <= current.items() else model.evolve(**changes)
+
+
+def _new_shape(key: tuple[Any, ...], changes: Mapping[str, Any]) -> _Shape | None:
+    if len(_shapes) >= _MOST_SHAPES:
+        _shapes.clear()
+    try:
+        shape = _Shape(_slots(key[0]), changes)
+    except KeyError:
+        shape = None
+    _shapes[key] = shape
+    return shape
+
+
+def _merge(model: M, changes: Mapping[str, Any]) -> M:
+    """Field by field, with every complaint there is."""
     slots, current = _slots(type(model)), model.__dict__
     new: dict[str, Any] = {}
     unknown: dict[str, Any] = {}
@@ -123,8 +206,9 @@ def merge(model: M, changes: Mapping[str, Any]) -> M:
 
 def merge_map(old: Any, changes: Mapping[str, Any]) -> Any:
     """RFC 7386 for plain JSON data: `old` (same instance when nothing differs) with `changes` merged in."""
-    same = _is_map(old)
-    merged = dict(old) if same else {}
+    if not _is_map(old):
+        return _fresh(changes)
+    same, merged = True, dict(old)
     for key, value in changes.items():
         before = merged.get(key, _Missing)
         if value is None:
@@ -137,6 +221,15 @@ def merge_map(old: Any, changes: Mapping[str, Any]) -> Any:
             merged[key] = value
             same = same and _alike(before, value)
     return old if same else merged
+
+
+def _fresh(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The map that a patch makes of nothing."""
+    return {
+        key: _fresh(value) if type(value) not in _NO_MAPPING and _is_map(value) else value
+        for key, value in changes.items()
+        if value is not None
+    }
 
 
 def patch_to_wire(model: type[Model], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,14 +330,6 @@ def _with_unknown(model: M, changes: Mapping[str, Any]) -> M:
     return copy
 
 
-def _without_nulls(changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_nulls(value) if isinstance(value, Mapping) else value
-        for name, value in changes.items()
-        if value is not None
-    }
-
-
 def _all_of(kind: type, values: tuple[Any, ...]) -> bool:
     for each in values:  # noqa: SIM110 - all() with a generator takes twice the time
         if type(each) is not kind:
@@ -283,4 +368,4 @@ def _alike(one: Any, two: Any) -> bool:
 
 def _is_map(value: Any) -> bool:
     kind = type(value)
-    return kind is dict or (kind not in _NO_MAPPING and isinstance(value, Mapping))
+    return kind is dict or (kind not in _NO_MAPPING and kind is not _Missing and isinstance(value, Mapping))

@@ -57,6 +57,11 @@ class Pool:
         return before is None
 
     def best(self, domain_load: dict[str, int], avoid: Collection[str]) -> str | None:
+        if not self.open:
+            return None
+        if len(self._heaps) == 1:
+            (heap,) = self._heaps.values()
+            return self._top(heap, avoid)
         tops = [(domain_load.get(domain, 0), domain, heap) for domain, heap in self._heaps.items() if heap]
         if len(tops) > 1:
             tops.sort(key=lambda top: top[:2])
@@ -67,6 +72,8 @@ class Pool:
         return None
 
     def _top(self, heap: list[tuple[Any, str]], avoid: Collection[str]) -> str | None:
+        if heap and not avoid and self.open.get(heap[0][1]) == heap[0][0]:
+            return heap[0][1]
         aside = []
         found = None
         while heap and found is None:

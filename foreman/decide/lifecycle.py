@@ -6,12 +6,10 @@ in the README is generated from it (`diagram()`).
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-from foreman.api import Phase
+from foreman.api import Phase, Word
 
 
-class Event(StrEnum):
+class Event(Word):
     OBSERVED = "observed"
     ASSIGNED = "assigned"
     SKIPPED = "upstream already resolved"

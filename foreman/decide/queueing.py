@@ -66,37 +66,37 @@ class Waiting:
     def __init__(self) -> None:
         self.groups: dict[GroupKey, Group] = {}
         self.awake: dict[GroupKey, None] = {}
-        self._group_of: dict[str, Group] = {}
+        self.group_of: dict[str, Group] = {}
         self._by_want: dict[Requirement, list[Group]] = {}
         self._by_agent: dict[str, list[Group]] = {}
 
     def __len__(self) -> int:
-        return len(self._group_of)
+        return len(self.group_of)
 
     def __contains__(self, task: str) -> bool:
-        return task in self._group_of
+        return task in self.group_of
 
     def add(self, rank: Rank, key: GroupKey) -> None:
         """Let the task wait in group `key` (and in no other) and wake the group."""
-        group = self._group_of.get(rank.key)
+        group = self.group_of.get(rank.key)
         if group is not None and (group.key != key or group.members.get(rank.key) != rank):
             self.remove(rank.key)
             group = None
         if group is None:
             group = self._group(key)
             group.add(rank)
-            self._group_of[rank.key] = group
+            self.group_of[rank.key] = group
         self.awake[key] = None
 
     def remove(self, task: str) -> None:
-        group = self._group_of.pop(task, None)
+        group = self.group_of.pop(task, None)
         if group is not None:
             del group.members[task]
             group.untold.pop(task, None)
 
     def retell(self, task: str) -> None:
         """The task has not been told after all why it waits."""
-        group = self._group_of.get(task)
+        group = self.group_of.get(task)
         if group is not None:
             group.untold[task] = None
 
