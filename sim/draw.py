@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import cache
 from itertools import accumulate, chain, repeat
 from typing import Annotated, Any, ClassVar
 
@@ -142,14 +143,19 @@ def _written(entries: tuple[tuple[int, int], ...]) -> list[str] | dict[str, int]
     return {show(us): weight for us, weight in entries}
 
 
+@cache
+def _uppermost(count: int) -> tuple[bytes, bytes]:
+    """What the last byte of a word stands for when one of `count` is drawn, and which bytes stand for none."""
+    shift = 8 - (count - 1).bit_length()
+    return bytes(byte >> shift for byte in range(256)), bytes(byte for byte in range(256) if byte >> shift >= count)
+
+
 def _blocks(values: list[int], bits: Callable[[int], int]) -> Iterator[Iterator[int]]:
     """Uniform draws from up to 256 `values`, the same as by `below`, a block at a time and without a line of Python for each.
 
     The generator makes words of 32 bits of which a draw takes the uppermost: they are in the last byte of each.
     """
-    shift = 8 - (len(values) - 1).bit_length()
-    index_of = bytes(byte >> shift for byte in range(256))
-    refused = bytes(byte for byte in range(256) if byte >> shift >= len(values))
+    index_of, refused = _uppermost(len(values))
     while True:
         words = bits(32 * AHEAD).to_bytes(4 * AHEAD, "little")
         yield map(values.__getitem__, words[3::4].translate(index_of, refused))
