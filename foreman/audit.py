@@ -57,7 +57,7 @@ def build_record(task: AgenticTask) -> str:
     return f'{{"schemaVersion":"{SCHEMA}","task":{who},"attempt":{attempt},"spec":{spec},"status":{status}}}'
 
 
-_status_json = TaskStatus.adapter.serializer.to_json
+_status_json = TaskStatus.__pydantic_serializer__.to_json
 _MOST_SPECS = 256
 _specs: dict[int, tuple[TaskSpec, str]] = {}
 

@@ -61,6 +61,7 @@ from .meta import (
     Int32,
     LocalObjectReference,
     MicroTime,
+    Model,
     NonNegative,
     ObjectMeta,
     OwnerReference,
@@ -70,11 +71,8 @@ from .meta import (
     Word,
     condition,
     format_time,
-    with_condition,
-)
-from .model import (
-    Model,
     wire_name,
+    with_condition,
 )
 from .names import (
     ANNOTATION_AUDITED,

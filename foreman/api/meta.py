@@ -10,11 +10,25 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
 
-from .model import Model as Model
+# Wire names that the mechanical snake_case -> camelCase rule gets wrong.
+ACRONYMS = {
+    "min_ram_gb": "minRAMGB",
+    "total_ram_gb": "totalRAMGB",
+    "available_ram_gb": "availableRAMGB",
+    "commit_sha": "commitSHA",
+    "self_go": "selfGO",
+    "base_url": "baseURL",
+}
+
+
+def wire_name(field: str) -> str:
+    """The camelCase name `field` (snake_case) has on the wire."""
+    return ACRONYMS.get(field) or to_camel(field)
 
 
 def _moment(text: str) -> datetime:
@@ -65,6 +79,38 @@ class Word(StrEnum):
     """One of a fixed set of words. Hashes as the str it is: Enum's own hash is a Python call on every look-up."""
 
     __hash__ = str.__hash__
+
+
+_new = object.__new__
+# A model is frozen against `model.x = y`; the slots that pydantic keeps its state in are set directly, as it does itself.
+_set_dict, _set_fields_set, _set_extra, _set_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+
+
+class Model(BaseModel):
+    """A frozen API value; unknown fields survive in `model_extra`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        alias_generator=wire_name,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        protected_namespaces=(),
+        ser_json_inf_nan="null",
+    )
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with `changes` (python names, values already valid) applied: about 0.6 us, no validation."""
+        copy = _new(type(self))
+        _set_dict(copy, self.__dict__ | changes)
+        _set_fields_set(copy, self.__pydantic_fields_set__)
+        _set_extra(copy, self.__pydantic_extra__)
+        _set_private(copy, None)
+        return copy
 
 
 class OwnerReference(Model):
