@@ -103,7 +103,9 @@ def faults(value: Any, rule: Any, path: str = "") -> list[str]:
 
 
 def of_mapping(value: dict[str, Any], rule: Any, path: str) -> list[str]:
-    known, rest = rule.get("properties", {}), rule.get("additionalProperties", True)
+    known, rest = dict(rule.get("properties", {})), rule.get("additionalProperties", True)
+    for pattern, each in rule.get("patternProperties", {}).items():
+        known |= {key: each for key in value if re.search(pattern, key)}
     found = [path for key in rule.get("required", ()) if key not in value]
     return found + [bad for key, each in value.items() for bad in faults(each, known.get(key, rest), f"{path}.{key}")]
 
