@@ -162,7 +162,8 @@ class Faults:
         mends = []
         fire = self._firing(plan)
         for target in self.strikes.targets(fault, host):
-            fire(target, "")
+            if self.strikes.felt(target, fault):
+                fire(target, "")
             mends.append(self.strikes.strike(target, fault))
         self._later(plan, host, lambda: [mend() for mend in mends])
 

@@ -34,6 +34,10 @@ class Strikes:
     def strike(self, target: str, fault: Fault) -> Mend:
         return _STRIKES[fault.fault](self, target, fault)
 
+    def felt(self, target: str, fault: Fault) -> bool:
+        """Whether it makes any difference now: a machine that is down cannot go down."""
+        return fault.fault not in ("crash", "freeze", "drain") or self.hosts[target].up
+
     def targets(self, fault: Fault, pattern: str) -> Iterator[str]:
         """What there is now that `pattern` means: hosts, or what else the fault strikes."""
         names: list[str]

@@ -263,6 +263,12 @@ def test_a_fault_that_never_fired_is_told_and_is_no_error() -> None:
     assert "1 injected (compact 1); never fired: never" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_a_crash_of_a_machine_that_is_down_is_not_counted() -> None:
+    down = "fault: crash, host: cpu-0, for: 10s"
+    w = planned(f"{{name: first, at: 20s, {down}}}", f"{{name: second, at: 25s, {down}}}").run()
+    assert fired(w) == {"first": 1, "second": 0}
+
+
 def test_expectations_name_a_fault_or_all_of_them() -> None:
     text = f"{CALM}faults: [{{name: tidy, at: 1s, fault: compact}}]\nexpect: {{faults.tidy: 2, faults: '>= 1'}}"
     assert result_of(run(text))["unmet"] == ["expected faults.tidy = 2, got 1"]
