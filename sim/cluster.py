@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from functools import partial
 from types import coroutine
 from typing import Any, Literal
 
@@ -24,10 +25,13 @@ DIRECT = ("get", "create", "patch", "patch_status", "delete")
 WATCH_TIMEOUT = 300 * SECOND
 WATCH_SILENCE = 30 * SECOND
 
-Fate = Literal["hold", "drop", "lose-reply"]
-Tap = Callable[["Request", bool, Any], None]
 Answer = tuple[bool, Any]
 """(True, result) or (False, ClusterError)."""
+Rewrite = Callable[[Answer], Answer]
+Fate = Literal["hold", "drop", "lose-reply"] | Rewrite
+"""What an intercepted request meets; a Rewrite is applied, and its answer changed on the way out."""
+Tap = Callable[["Request", bool, Any], None]
+Meddle = Callable[["Watch", Event], None]
 
 
 class Replica:
@@ -54,6 +58,7 @@ class Endpoint:
         self.calls: Counter[str] = Counter()
         self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.intercept: Callable[[Request], Fate | None] | None = None
+        self.meddle: Meddle | None = None  # is given each event of a watch opened from now on, to `send` it or not
         self.tap: Tap | None = None
         self.watches: dict[Watch, None] = {}
         self._connections = 0
@@ -123,10 +128,10 @@ class Request:
         if (link.cut_out or link.loss_out or fate == "drop") and (fate == "drop" or link.loses_request()):
             self.time_out()
         else:
-            self.apply(fate == "lose-reply")
+            self.apply(fate)
 
-    def apply(self, lose_reply: bool = False) -> None:
-        """Carry the request out now and send the answer back."""
+    def apply(self, fate: Fate | None = None) -> None:
+        """Carry the request out now and send the answer back, unless `fate` has it otherwise."""
         cluster, verb = self.cluster, self.verb
         endpoint = cluster.endpoint
         if not endpoint.available:
@@ -140,13 +145,15 @@ class Request:
                 # What crosses the wire is the error, not the server's stack.
                 answer = (False, error.with_traceback(None))
                 endpoint.refusals[cluster.role, verb, type(error).__name__] += 1
+        if fate is not None and callable(fate):
+            answer = fate(answer)
         if endpoint.tap is not None:
             endpoint.tap(self, *answer)
-        if lose_reply:
-            self.time_out()
-        else:
+        if fate is None or fate != "lose-reply":
             link = cluster.link
             cluster.env.at(link.down() + link.slow, self.deliver, answer)
+        else:
+            self.time_out()
 
     def deliver(self, answer: Answer) -> None:
         link = self.cluster.link
@@ -265,7 +272,8 @@ class Watch:
         self.link = cluster.link
         self.env = cluster.env
         self.since = since
-        self.stream = Stream(kind, self.send, namespace, labels, fields)
+        sink = partial(meddle, self) if (meddle := cluster.endpoint.meddle) else self.send
+        self.stream = Stream(kind, sink, namespace, labels, fields)
         self.replica = _NOT_YET
         self._buffer: deque[Event] = deque()
         self._apply: Callable[[Event], None] | None = None
@@ -327,6 +335,10 @@ class Watch:
             at = self._last
         self._last = at
         env.at(at - now, self._deliver, event)
+
+    def stall(self, us: int) -> None:
+        """What is sent from now on arrives in `us` microseconds at the earliest."""
+        self._last = max(self._last, self.env.now + us)
 
     def _deliver(self, event: Event) -> None:
         if self._ended or self._doomed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from foreman.api import Result
@@ -22,6 +23,10 @@ class Plan(NamedTuple):
     nothing: float = 0.0
 
 
+Spoil = Callable[[str, Execution, Plan, str], tuple[Plan, str]]
+"""(holder, execution, its plan, its fate) -> (plan, fate): 'work', 'error', 'hang' or 'nothing'."""
+
+
 class Observer(Protocol):
     """Who wants to know what really ran where."""
 
@@ -35,12 +40,22 @@ class SimExecutor:
 
     kind = "stub"
 
-    def __init__(self, runtime: Runtime, plans: dict[str, Plan], luck: Stream, holder: str, observer: Observer) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        plans: dict[str, Plan],
+        luck: Stream,
+        holder: str,
+        observer: Observer,
+        spoil: Spoil | None = None,
+    ) -> None:
+        """`spoil` may change the plan and the fate of an execution."""
         self.runtime = runtime
         self.plans = plans
         self.luck = luck
         self.holder = holder
         self.observer = observer
+        self.spoil = spoil
 
     async def execute(self, execution: Execution) -> Result | None:
         plan = self.plans[execution.task.key]
@@ -55,6 +70,8 @@ class SimExecutor:
 
     async def _work(self, plan: Plan, execution: Execution) -> Result | None:
         fate = self._fate(plan)
+        if self.spoil is not None:
+            plan, fate = self.spoil(self.holder, execution, plan, fate)
         seconds = None if fate == "hang" else plan.duration / SECOND
         if await execution.cancelled.wait(timeout=seconds):
             raise Cancelled("the execution was cancelled")

@@ -11,7 +11,7 @@ collector does not close them at a moment of its own choosing.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, Protocol
 
 from foreman.runtime import ProcessExit
@@ -197,6 +197,7 @@ class Host:
         self.program = program
         self.restart_delay = restart_delay
         self.skew = 0
+        self.changed: list[Mapping[str, Any]] = []  # what its probe finds other than the scenario says
         self.process: Process | None = None
         self.boots = 0
         self.exits: list[tuple[int, str, Exception]] = []

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -37,6 +45,17 @@ def did_you_mean(word: object, valid: Iterable[str]) -> str:
     """', did you mean 'chain'?' when a valid word is close, else the empty string."""
     close = get_close_matches(str(word), list(valid), 1, 0.5)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def one_of(valid: tuple[str, ...], what: str) -> Any:
+    """Annotation of a string out of `valid`; another is refused with the nearest valid one."""
+
+    def read(value: Any) -> Any:
+        if value not in valid:
+            raise ValueError(f"unknown {what} {value!r}: expected {', '.join(valid)}{did_you_mean(value, valid)}")
+        return value
+
+    return Annotated[str, BeforeValidator(refusing(read)), WithJsonSchema({"enum": list(valid)})]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from graphlib import CycleError, TopologicalSorter
 
 from foreman.api import TaskSpec, Verdict
 from sim.checkers import LIVENESS, SAFETY
+from sim.fault import HOSTLESS, fault_names
 from sim.kinds import did_you_mean
 from sim.names import all_node_names, apiserver_names, generated_name, host_names, is_generated
 from sim.result import COMPARISON, RESULT_PATHS
-from sim.scenario import HOSTLESS, Scenario
+from sim.scenario import Scenario
 from sim.source import Path, Problem
 
 Specs = Mapping[str, TaskSpec]
@@ -72,13 +73,43 @@ def targets(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
     """Faults that would strike nothing."""
     names: dict[str, list[str]] = {}
     for number, fault in enumerate(scenario.faults):
-        if fault.fault in HOSTLESS:
+        if not fault.host or (fault.fault in HOSTLESS and not fault.on_messages):
             continue
         kind, listed = _OBJECTS.get(fault.fault, ("host", host_names))
         known = names.get(kind) or names.setdefault(kind, listed(scenario))
         hit = fault.host in known or any(fnmatchcase(name, fault.host) for name in known)
         if not hit and not (kind == "task" and _strikes_generated(scenario, fault.host)):
             yield ("faults", number, "host"), _missing(kind, fault.host, known)
+
+
+def triggers(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
+    """Occasions that cannot come: of tasks, nodes or actors that there are not; and names that are taken."""
+    names = fault_names(scenario.faults)
+    hosts = host_names(scenario)
+    for number, fault in enumerate(scenario.faults):
+        path: Path = ("faults", number)
+        if fault.name and names.index(fault.name) != number:
+            yield (*path, "name"), f"another fault is called {fault.name!r} too: choose another name"
+        if fault.after:
+            yield from _no_task(scenario, fault.after.task, (*path, "after", "task"))
+        if not fault.on:
+            continue
+        if fault.on.kind == "AgenticTask":
+            yield from _no_task(scenario, fault.on.key, (*path, "on", "key"))
+        elif fault.on.kind == "FleetNode" and not _any_is(all_node_names(scenario), fault.on.key):
+            yield (*path, "on", "key"), _missing("node", fault.on.key, all_node_names(scenario))
+        if not _any_is(hosts, fault.on.actor) and not _any_is(hosts, fault.on.actor.partition("/")[0]):
+            yield (*path, "on", "actor"), _missing("host", fault.on.actor, hosts)
+
+
+def _any_is(names: list[str], pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
+def _no_task(scenario: Scenario, pattern: str, path: Path) -> Iterator[Problem]:
+    name = pattern.rpartition("/")[2]
+    if not _any_is(list(scenario.tasks), name) and not _strikes_generated(scenario, name):
+        yield path, _missing("task", pattern, _some_tasks(scenario))
 
 
 def _strikes_generated(scenario: Scenario, pattern: str) -> bool:
@@ -115,7 +146,10 @@ def _missing(kind: str, name: str, known: Iterable[str], where: str = "") -> str
 def expectations(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
     for key, wanted in scenario.expect.items():
         path: Path = ("expect", key)
-        if key not in expectable():
+        named_fault = key.startswith("faults.")
+        if named_fault and key.removeprefix("faults.") not in fault_names(scenario.faults):
+            yield path, _unknown("fault", key.removeprefix("faults."), fault_names(scenario.faults))
+        elif not named_fault and key not in expectable():
             yield path, _unknown("result", key, expectable())
         elif key == "violates":
             named = wanted if isinstance(wanted, list) else [wanted]

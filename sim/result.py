@@ -66,7 +66,7 @@ def result_of(world: World) -> dict[str, Any]:
         "reconciles": world.counted["reconciles"],
         "relists": world.counted["relists"],
         "restarts": sum(len(host.exits) for host in world.hosts.values()),
-        "faults": world.faults.struck,
+        "faults": [each._asdict() for each in world.faults.fired],
         "executions": {
             "started": world.executions,
             "landed": stats.landed,
@@ -124,10 +124,16 @@ def unmet(expect: Mapping[str, Any], result: Mapping[str, Any]) -> Iterable[str]
             got: Any = sorted({each["invariant"] for each in result["violations"]})
             holds = set([wanted] if isinstance(wanted, str) else wanted) <= set(got)
         else:
-            got = lookup(result, path)
+            got = fired(result, path) if path.partition(".")[0] == "faults" else lookup(result, path)
             holds = compare(got, wanted)
         if not holds:
             yield f"expected {path} {_told(wanted)}, got {got}"
+
+
+def fired(result: Mapping[str, Any], path: str) -> int:
+    """How often the fault called NAME in 'faults.NAME' struck; 'faults' is all of them."""
+    name = path.partition(".")[2]
+    return sum(each["fired"] for each in result["faults"] if name in ("", each["fault"]))
 
 
 def lookup(result: Mapping[str, Any], path: str) -> Any:

@@ -7,52 +7,23 @@ Schema for editors; `sim.load` reads files and turns what is wrong with one into
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from foreman.api import Flag, Int32, Model, NodeAccelerator, RequiredCapability, RetryPolicy, TaskKind
 from foreman.api.fields import declared
 from foreman.decide.policies import POLICIES
-from foreman.durations import duration, show
 from sim.draw import Distribution, Weighted, distribution
+from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
-from sim.kinds import Strict, Whole, did_you_mean, refusal, refusing
+from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
 from sim.shapes import Arrivals, Batch, Independent, Shape
-from sim.units import Duration, Interval
+from sim.units import Chance, Duration, Interval
 
 Count = Annotated[int, Whole(0, 10**9)]
 Some = Annotated[int, Whole(1, 10**6)]
 Few = Annotated[int, Whole(1, 100)]
-Chance = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
-
-
-def _word(valid: tuple[str, ...], what: str) -> Any:
-    """A string out of `valid`; another is refused with the nearest valid one."""
-
-    def read(value: Any) -> Any:
-        if value not in valid:
-            raise ValueError(f"unknown {what} {value!r}: expected {', '.join(valid)}{did_you_mean(value, valid)}")
-        return value
-
-    return Annotated[str, BeforeValidator(refusing(read)), WithJsonSchema({"enum": list(valid)})]
-
-
-def _signed(value: Any) -> int:
-    if isinstance(value, str) and value.startswith("-"):
-        return -duration(value[1:])
-    if isinstance(value, int | float) and value < 0:
-        return -duration(-value)
-    return duration(value)
-
-
-Signed = Annotated[
-    int,
-    BeforeValidator(refusing(_signed)),
-    PlainSerializer(show, return_type=str),
-    WithJsonSchema({"type": ["string", "number"], "examples": ["-2m", "90s"]}),
-]
-"""A Duration that may be negative: '-2m'."""
 
 
 def _spelt(model: type[Model]) -> BeforeValidator:
@@ -70,8 +41,6 @@ def _spelt(model: type[Model]) -> BeforeValidator:
 
 Requires = Annotated[RequiredCapability, _spelt(RequiredCapability)]
 Retry = Annotated[RetryPolicy, _spelt(RetryPolicy)]
-
-VERDICTS = ("GO", "NO-GO", "INCOMPLETE", "GATE-PASS", "GATE-FAIL", "GATE-ERROR")
 
 
 class Operators(Strict):
@@ -212,57 +181,6 @@ class ApiServers(Strict):
     history: Some = 20_000
 
 
-FAULTS = (
-    "crash",
-    "freeze",
-    "partition",
-    "drain",
-    "slow",
-    "loss",
-    "watch-lag",
-    "skew",
-    "api-outage",
-    "replica-lag",
-    "compact",
-    "delete-task",
-    "delete-node",
-)
-DELAYING = frozenset({"slow", "watch-lag", "replica-lag", "skew"})
-HOSTLESS = frozenset({"api-outage", "compact"})
-
-
-class Fault(Strict):
-    """Something goes wrong `at` a time and is mended after `for` (never, if 0); repeated `every` so long, `times` times.
-
-    `host` names a host, or several with '*': operator-0, gpu-3, gpu-*; for the delete faults an object. `by` is the delay
-    (slow, watch-lag, replica-lag) or the error of the clock (skew); `rate` the share of messages lost (loss).
-    """
-
-    at: Duration
-    fault: _word(FAULTS, "fault")  # type: ignore[valid-type]
-    host: str = ""
-    for_: Duration = Field(default=0, alias="for")
-    every: Duration = 0
-    times: Annotated[int, Whole(1, 100_000)] = 1
-    direction: Literal["both", "out", "in"] = "both"
-    by: Signed = 0
-    rate: Chance = 0.0
-
-    @model_validator(mode="after")
-    def _complete(self) -> Fault:
-        if not self.host and self.fault not in HOSTLESS:
-            raise refusal(f"fault {self.fault} needs a host (or object) to strike: host: NAME")
-        if self.times > 1 and not self.every:
-            raise refusal("times without every: say how far apart, e.g. every: 2m")
-        if not self.by and self.fault in DELAYING:
-            raise refusal(f"fault {self.fault} does nothing without by: say how much, e.g. by: 2s")
-        if not self.rate and self.fault == "loss":
-            raise refusal("fault loss does nothing without rate: say which share, e.g. rate: 0.1")
-        if self.by < 0 and self.fault != "skew":
-            raise refusal(f"fault {self.fault} cannot have a negative delay")
-        return self
-
-
 class Scenario(Strict):
     """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
 
@@ -274,7 +192,7 @@ class Scenario(Strict):
     seed: Annotated[int, Whole(0, 2**63 - 1)] = 0
     until: Interval = 3600 * SECOND
     linger: Duration = 0
-    policy: _word(POLICIES, "policy") = "first-fit"  # type: ignore[valid-type]
+    policy: one_of(POLICIES, "policy") = "first-fit"  # type: ignore[valid-type]
     operators: Operators = Operators()
     agent: AgentTimes = AgentTimes()
     fleet: dict[str, NodeGroup]

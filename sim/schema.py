@@ -29,6 +29,7 @@ def schema() -> _Schema:
     models["TaskSeed"]["properties"]["spec"] = crd_schema(AgenticTask)["properties"]["spec"]
     made["properties"]["expect"] |= {
         "properties": {path: {} for path in sorted(expectable())},
+        "patternProperties": {r"^faults\.": {}},
         "additionalProperties": False,
     }
     made["properties"]["mutations"]["items"] = {"enum": sorted(MUTATIONS)}

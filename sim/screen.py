@@ -95,11 +95,21 @@ def _rows(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         ("attempts", f"{result['attempts']:,} assignments; executions: {_counts(runs)}"),
         ("conflicts", _conflicts(result)),
         ("api", f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"),
-        ("faults", f"{result['faults']} injected, {result['restarts']} processes restarted themselves"),
+        ("faults", _faults(result)),
         ("checks", _checks(result["invariants"])),
         ("time", _time(result)),
         ("digest", result["digest"]),
     ]
+
+
+def _faults(result: Mapping[str, Any]) -> str:
+    faults = result["faults"]
+    told = f"{sum(each['fired'] for each in faults):,} injected"
+    by = ", ".join(f"{each['fault']} {each['fired']:,}" for each in faults if each["fired"])
+    told += f" ({by})" if by else ""
+    idle = ", ".join(each["fault"] for each in faults if not each["fired"])
+    told += f"; never fired: {idle}" if idle else ""
+    return f"{told}; {result['restarts']} processes restarted themselves"
 
 
 def _tasks(result: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from foreman.durations import (
     FORMS,
@@ -122,3 +122,23 @@ Rate = Annotated[
 
 Size = Annotated[int, BeforeValidator(refusing(size)), WithJsonSchema(_SIZE_SCHEMA)]
 """Bytes in memory, '16Gi' or a number of bytes in files."""
+
+Chance = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
+"""A probability."""
+
+
+def _signed(value: Any) -> int:
+    if isinstance(value, str) and value.startswith("-"):
+        return -duration(value[1:])
+    if isinstance(value, int | float) and value < 0:
+        return -duration(-value)
+    return duration(value)
+
+
+Signed = Annotated[
+    int,
+    BeforeValidator(refusing(_signed)),
+    PlainSerializer(show, return_type=str),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["-2m", "90s"]}),
+]
+"""A Duration that may be negative: '-2m'."""

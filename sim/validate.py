@@ -11,7 +11,7 @@ from foreman.api.fields import declared
 from sim.kinds import did_you_mean
 from sim.memory import too_large
 from sim.names import is_generated, is_label, node_names
-from sim.references import agents, cycles, dependencies, expectations, targets
+from sim.references import agents, cycles, dependencies, expectations, targets, triggers
 from sim.scenario import Scenario
 from sim.source import Path, Problem
 
@@ -97,4 +97,4 @@ def _clashes(scenario: Scenario) -> Iterator[Problem]:
 
 
 _CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes)
-_REFERENCE_CHECKS = (dependencies, cycles, agents, targets, expectations)
+_REFERENCE_CHECKS = (dependencies, cycles, agents, targets, triggers, expectations)

@@ -16,7 +16,7 @@ from foreman.agent.agent import AgentOptions
 from foreman.agent.capability import Declared, probe
 from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
-from foreman.api import AgenticTask, FleetNodeSpec
+from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
 from foreman.cluster import AlreadyExists, ClusterError
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
@@ -94,7 +94,7 @@ class World:
         self._observe(check)
         self._lags()
         self._populate()
-        self.faults = Faults(self.env, scenario, self.hosts, self.links, self.endpoint, self._note)
+        self.faults = Faults(self.env, scenario, self.seed, self.hosts, self.links, self.endpoint, self._note)
         self.faults.on_calm = self._maybe_finish
 
     # composition
@@ -185,10 +185,11 @@ class World:
             host = process.host.name
             instance = instance_of(host, str(process.host.boots))
             luck = Stream(self.seed, f"executor/{instance}")
-            executor = SimExecutor(process, self.plans, luck, instance, self)
+            executor = SimExecutor(process, self.plans, luck, instance, self, self.faults.ambushes.spoil)
             identity = Identity(node, instance, spec, group.labels)
             cluster = self.client(process, instance, "agent")
-            agent = NodeAgent(cluster, process, identity, executor, lambda: capability, options, self.product.agent)
+            measure = partial(_measured, capability, process.host)
+            agent = NodeAgent(cluster, process, identity, executor, measure, options, self.product.agent)
             self.agents[host] = agent
             process.on_death.append(lambda: self._agent_died(instance, agent))
             await agent.run(process.stop)
@@ -364,6 +365,12 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _measured(capability: NodeCapability, host: Host) -> NodeCapability:
+    for change in host.changed:
+        capability = capability.evolve(**change)
+    return capability
 
 
 async def _create(cluster: Any, process: Process, obj: Any) -> None:

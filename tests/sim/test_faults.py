@@ -11,9 +11,9 @@ from support import advance, new_task, node, unharmed, world
 from foreman.cluster import ClusterError, Event, Expired, NotFound, Unavailable
 from foreman.runtime import ProcessExit
 from sim.cluster import SimCluster
-from sim.faults import _STRIKES
+from sim.fault import FAULTS, ON_MESSAGES
+from sim.faults.strikes import _STRIKES
 from sim.host import SECOND
-from sim.scenario import FAULTS
 from sim.world import World
 
 CALM = """
@@ -201,6 +201,26 @@ def test_a_deleted_node_is_registered_again_by_its_agent() -> None:
     unharmed(w)
 
 
+def test_a_flapping_node_comes_and_goes_and_stays_when_it_is_over() -> None:
+    w = struck("flap", host="cpu-0", by="10s")
+    assert [to(w, seconds).links["cpu-0"].cut_in for seconds in (15, 25, 35, 45, 55, 65)] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert beats(w, "cpu-0")
+
+
+def test_a_changed_capability_is_told_with_the_next_heartbeat_and_taken_back() -> None:
+    w = struck("capability", host="cpu-0", to="{accelerator: cuda, ramGB: 8}")
+    told = [node(to(w, seconds), "cpu-0").status.capability for seconds in (BEFORE, DURING, AFTER)]
+    assert [(each.accelerator, each.total_ram_gb) for each in told] == [(None, 0), ("cuda", 8), (None, 0)]
+    unharmed(w)
+
+
 # plans
 
 
@@ -282,5 +302,6 @@ def test_a_fault_that_overlaps_its_like_lasts_until_both_are_over(fault: str, fe
 
 
 def test_every_fault_of_the_schema_is_tried_here() -> None:
-    tried = {fault for fault, *_ in FELT} | {"compact", "delete-task", "delete-node"}
-    assert tried == set(FAULTS) == set(_STRIKES)
+    tried = {fault for fault, *_ in FELT} | {"compact", "delete-task", "delete-node", "flap", "capability"}
+    assert tried == set(_STRIKES)
+    assert set(_STRIKES) | set(ON_MESSAGES) == set(FAULTS)

@@ -56,6 +56,9 @@ RED = [
     ("no-agent-limit", "heterogeneous-fleet", "agent-limit"),
     ("restamped-conditions", "missing-dependency", "write-storm"),
     ("unconditional-writes", "claim-race", "no-leak"),
+    ("unconditional-writes", "lost-reply", "field-owner"),
+    ("no-claim-expiry", "dropped-event", "eventually-stable"),
+    ("unconditional-writes", "duplicate-and-late-events", "field-owner"),
 ]
 
 

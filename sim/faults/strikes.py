@@ -1,4 +1,4 @@
-"""Fault plans: what goes wrong when, and when it is mended."""
+"""What faults do to hosts, links, replicas and objects, and how each is mended."""
 
 from __future__ import annotations
 
@@ -12,73 +12,37 @@ from foreman.cluster import ClusterError
 from sim.apiserver import ApiServer
 from sim.clock import Clock
 from sim.cluster import Endpoint, Replica
+from sim.fault import FAULTS, ON_MESSAGES, Fault
 from sim.host import Host
 from sim.network import Link
-from sim.scenario import FAULTS, Fault, Scenario
 
 Mend = Callable[[], None]
 
 
-class Faults:
-    """Strikes hosts, links and the API service as the scenario plans."""
+class Strikes:
+    """One function a fault; each returns what mends it."""
 
-    def __init__(
-        self,
-        env: Clock,
-        scenario: Scenario,
-        hosts: dict[str, Host],
-        links: dict[str, Link],
-        endpoint: Endpoint,
-        note: Callable[[str, str], None],
-    ) -> None:
-        """`note(host, what)` is told of each fault and each mending."""
+    def __init__(self, env: Clock, hosts: dict[str, Host], links: dict[str, Link], endpoint: Endpoint) -> None:
         self.env = env
         self.hosts = hosts
         self.links = links
         self.endpoint = endpoint
         self.server: ApiServer = endpoint.server
-        self.note = note
-        self.struck = 0
-        self.pending = 0
-        self.ended_at = 0
-        self.on_calm: Callable[[], None] = lambda: None
         self._standing: Counter[tuple[str, str]] = Counter()
         self._losses = {name: [link.loss_out] for name, link in links.items()}
-        for fault in scenario.faults:
-            for number in range(fault.times):
-                self._plan(fault, fault.at + number * fault.every)
 
-    def _plan(self, fault: Fault, at: int) -> None:
-        self.pending += 1
-        self.env.at(at, self._strike, fault)
+    def strike(self, target: str, fault: Fault) -> Mend:
+        return _STRIKES[fault.fault](self, target, fault)
 
-    def _strike(self, fault: Fault) -> None:
-        mends = []
-        for target in self._targets(fault):
-            self.struck += 1
-            self.note(target, fault.fault)
-            mends.append(_STRIKES[fault.fault](self, target, fault))
-        if fault.for_:
-            self.env.at(fault.for_, lambda _: self._mend(fault, mends))
-        else:
-            self._over()
+    def felt(self, target: str, fault: Fault) -> bool:
+        """Whether it makes any difference now: a machine that is down cannot go down."""
+        return fault.fault not in ("crash", "freeze", "drain") or self.hosts[target].up
 
-    def _mend(self, fault: Fault, mends: list[Mend]) -> None:
-        for mend in mends:
-            mend()
-        self.note(fault.host or "api", f"{fault.fault} over")
-        self._over()
-
-    def _over(self) -> None:
-        self.pending -= 1
-        self.ended_at = self.env.now
-        if self.pending == 0:
-            self.on_calm()
-
-    def _targets(self, fault: Fault) -> Iterator[str]:
+    def targets(self, fault: Fault, pattern: str) -> Iterator[str]:
+        """What there is now that `pattern` means: hosts, or what else the fault strikes."""
         names: list[str]
         if fault.fault in ("api-outage", "compact"):
-            names = ["api"]
+            names, pattern = ["api"], "*"
         elif fault.fault == "delete-task":
             names = [key.split("/", 1)[1] for key in self.server.tables["AgenticTask"]]
         elif fault.fault == "delete-node":
@@ -87,10 +51,7 @@ class Faults:
             names = [replica.name for replica in self.endpoint.replicas]
         else:
             names = list(self.hosts)
-        pattern = fault.host or "*"
         yield from sorted(name for name in names if fnmatchcase(name, pattern))
-
-    # one function a fault; each returns what mends it
 
     def crash(self, name: str, fault: Fault) -> Mend:
         return self._stand(name, "down", self.hosts[name].crash, self.hosts[name].boot)
@@ -115,6 +76,40 @@ class Faults:
 
         return mend
 
+    def flap(self, name: str, fault: Fault) -> Mend:
+        """Off the network and on again, changing each `by`."""
+        mends: list[Mend] = []
+        over = False
+
+        def turn(_: None) -> None:
+            if over:
+                return
+            if mends:
+                mends.pop()()
+            else:
+                mends.append(self.partition(name, fault))
+            self.env.at(fault.by, turn)
+
+        def mend() -> None:
+            nonlocal over
+            over = True
+            while mends:
+                mends.pop()()
+
+        turn(None)
+        return mend
+
+    def capability(self, name: str, fault: Fault) -> Mend:
+        """Its next heartbeat says so; the latest of several changes counts, field by field."""
+        changed = self.hosts[name].changed
+        assert fault.to is not None
+        told: dict[str, Any] = {"total_ram_gb": fault.to.ram_gb, "available_ram_gb": fault.to.ram_gb}
+        told |= {"accelerator": fault.to.accelerator, "installed_models": fault.to.models}
+        told |= {"max_context_tokens": fault.to.context_tokens}
+        change = {field: value for field, value in told.items() if value is not None}
+        changed.append(change)
+        return lambda: changed.remove(change)
+
     def slow(self, name: str, fault: Fault) -> Mend:
         return self._add(self.links[name], "slow", fault.by)
 
@@ -130,11 +125,11 @@ class Faults:
 
     def loss(self, name: str, fault: Fault) -> Mend:
         link, rates = self.links[name], self._losses[name]
-        rates.append(fault.rate)
+        rates.append(fault.share)
         link.loss_out = link.loss_in = max(rates)
 
         def mend() -> None:
-            rates.remove(fault.rate)
+            rates.remove(fault.share)
             link.loss_out = link.loss_in = max(rates)
 
         return mend
@@ -181,6 +176,6 @@ class Faults:
         return lambda: setattr(thing, field, getattr(thing, field) - by)
 
 
-_STRIKES: dict[str, Callable[[Faults, str, Fault], Mend]] = {
-    name: getattr(Faults, name.replace("-", "_")) for name in FAULTS
+_STRIKES: dict[str, Callable[[Strikes, str, Fault], Mend]] = {
+    name: getattr(Strikes, name.replace("-", "_")) for name in FAULTS if name not in ON_MESSAGES
 }
