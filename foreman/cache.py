@@ -95,6 +95,10 @@ class Cache(Generic[R]):
         if version > self.position:
             self._put(obj.key, obj, version)
 
+    def forget(self, obj: R) -> None:
+        """The API server has said that this object is gone: the watch may have missed its end."""
+        self._drop(obj.key, int(obj.version))
+
     async def run(self) -> None:
         """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""
         due = 0.0

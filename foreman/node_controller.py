@@ -123,7 +123,11 @@ class NodeController:
             node.status.conditions, CONDITION_READY, not stale, reason, message, self.runtime.wall()
         )
         changes: dict[str, Any] = {"phase": phase, "conditions": conditions}
-        self.nodes.observe(await self.cluster.patch_status(node, changes, if_version=node.version))
+        try:
+            self.nodes.observe(await self.cluster.patch_status(node, changes, if_version=node.version))
+        except NotFound:
+            # Else its tasks would wait for it to be published as lost (Kubernetes #56261).
+            self.nodes.forget(node)
 
 
 def _news(old: FleetNode, new: FleetNode) -> bool:

@@ -29,7 +29,7 @@ def refusal(reply: Reply) -> ClusterError:
 
 def refusal_of(status: int, data: Any) -> ClusterError:
     """The same for a Status object that came with `status`, in an answer or in a watch."""
-    said = data if isinstance(data, dict) else {}
+    said = data if isinstance(data, dict) else {"message": data}
     message = str(said.get("message") or f"the server answered {status}")
     if status == 401:
         message = f"the API server does not accept our credentials: {message}"

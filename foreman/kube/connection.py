@@ -82,7 +82,10 @@ class Connection:
             text = await response.read()
         except _BROKEN as error:
             raise Unavailable(f"{method} {path}: {describe(error)}") from error
-        return Reply(response.status, _retry_after(response), _decoded(text))
+        data = _decoded(text)
+        if response.status < 300 and not isinstance(data, dict):
+            raise Unavailable(f"{method} {path}: what answered is no API server: {_shown(text)}")
+        return Reply(response.status, _retry_after(response), data)
 
     async def lines(self, path: str, query: Mapping[str, str], silence: float) -> AsyncIterator[Reply]:
         """A stream of JSON lines, each a Reply of status 200; another status comes as the only one.
@@ -187,12 +190,15 @@ def _client(configuration: Configuration) -> ApiClient:
 
 
 def _decoded(text: bytes) -> Any:
-    """The JSON of an answer; what is none (a proxy's page) as a Status of its own."""
+    """The JSON of an answer; what is none (a proxy's page) as the text it begins with."""
     try:
         return from_json(text) if text else {}
     except ValueError:
-        said = text.decode(errors="replace")
-        return {"kind": "Status", "message": " ".join(said.split())[:200] or "not JSON"}
+        return _shown(text)
+
+
+def _shown(text: bytes) -> str:
+    return " ".join(text.decode(errors="replace").split())[:200]
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:

@@ -60,7 +60,10 @@ class Watch:
     def _event(self, reply: Reply) -> Event:
         if reply.status != 200:
             raise refusal(reply)
-        type_, data = reply.data.get("type"), reply.data.get("object", {})
+        said = reply.data if isinstance(reply.data, dict) else {}
+        type_, data = said.get("type"), said.get("object")
+        if not isinstance(data, dict):
+            raise Unavailable(f"watch {self.path}: no event of an API server: {str(reply.data)[:200]}")
         if type_ == "ERROR":
             raise refusal_of(int(data.get("code") or 0), data)
         version = str(data.get("metadata", {}).get("resourceVersion", ""))

@@ -83,6 +83,20 @@ def test_an_answer_that_is_no_json_is_shown(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("text", ["<html>please log in</html>", '"yes"', "[]", "null"])
+def test_a_page_where_an_answer_should_be_is_no_answer(tmp_path: Path, text: str) -> None:
+    """A proxy's login page comes with 200: nobody knows what became of the request."""
+
+    async def story() -> None:
+        async with scripted(tmp_path, web.Response(text=text)) as (cluster, _):
+            with pytest.raises(Unavailable, match="what answered is no API server"):
+                await cluster.list("AgenticTask")
+            with pytest.raises(Unavailable, match="what answered is no API server"):
+                await cluster.create(new_task("a"))
+
+    asyncio.run(story())
+
+
 # put off, lost
 
 
@@ -291,6 +305,8 @@ def test_a_watch_that_is_never_answered_is_unavailable(tmp_path: Path, monkeypat
     [
         (stream(bookmark(6), cut=True), Unavailable),
         (stream(b"<html>\n"), Unavailable),
+        (stream(b"[]\n"), Unavailable),
+        (stream(b'{"type": "ADDED", "object": null}\n'), Unavailable),
         (stream(event("SURPRISE", {})), Unavailable),
         (stream(event("ERROR", {"code": 410, "message": "too old resource version"})), Expired),
         (stream(event("ERROR", {"code": 500, "message": "oh"})), Unavailable),
