@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, cast
 
 from foreman.api.meta import Resource
-from foreman.cluster import Cluster, ClusterError, Event, Expired, Listing, Selector, Unavailable, follow
+from foreman.cluster import Cluster, ClusterError, Event, Expired, Forbidden, Listing, Selector, Unavailable, follow
 from foreman.runtime import ProcessExit, Runtime
 
 R = TypeVar("R", bound=Resource)
@@ -64,6 +64,7 @@ class Cache(Generic[R]):
         self.synced = runtime.event()
         self.relists = 0
         self.failures = 0
+        self.refusals = 0
         self.on_recovery: list[Callable[[], None]] = []
         self.on_loss: list[Callable[[ClusterError], None]] = []
         self._blind = False
@@ -131,14 +132,20 @@ class Cache(Generic[R]):
             self._lost(error)
         if self.stall_after is not None and self.failures >= self.stall_after:
             raise Stalled(f"{self.kind} watcher stalled: {self.failures} lists in a row failed, last: {error}")
-        backoff = min(RETRY_FIRST * 2 ** min(self.failures, 10), RETRY_MAX)
+        backoff = min(RETRY_FIRST * 2 ** min(max(self.failures, self.refusals), 10), RETRY_MAX)
         await self.runtime.sleep(self.retry if self.retry is not None else backoff)
 
     async def _follow(self) -> None:
         """Apply the stream from where the cache stands until the server closes it."""
         since = str(self.position)
         stream = self.cluster.watch(self.kind, since=since, namespace=self.namespace, fields=self.fields)
-        await follow(stream, self._apply)
+        try:
+            await follow(stream, self._apply)
+        except Forbidden:
+            # Lists that succeed would hide it, and be repeated every second.
+            self.refusals += 1
+            raise
+        self.refusals = 0
 
     def _apply(self, event: Event) -> None:
         kind, found, told = event

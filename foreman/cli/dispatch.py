@@ -74,6 +74,8 @@ def dispatch(
         "retryPolicy": {"maxAttempts": max_attempts},
         "dependsOn": depends_on,
     }
+    if namespace:
+        flags.name("--namespace", namespace)
     limit = flags.seconds("--wait-timeout", wait_timeout) if wait_timeout is not None else None
     _check(attach is not None, bool(files), flagged(spec), (name, generate_name), dry_run, policy)
     if attach is not None:
@@ -112,11 +114,13 @@ def _check(
 def _capability(
     accelerator: str | None, ram_gb: int | None, tokens: int | None, roles: str | None, labels: list[str] | None
 ) -> dict[str, Any]:
+    from foreman.agent.identity import split_csv
+
     return {
         "accelerator": accelerator,
         "minRAMGB": ram_gb,
         "minContextTokens": tokens,
-        "roles": [each.strip() for each in roles.split(",")] if roles else None,
+        "roles": list(split_csv(roles)) if roles else None,
         "nodeSelector": flags.labels("--node-selector", ",".join(labels)) if labels else None,
     }
 

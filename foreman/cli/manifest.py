@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 
 import yaml
 
-from foreman.api import PREFIX, AgenticTask, InvalidObject, ObjectMeta, TaskStatus, from_wire
+from foreman.api import PREFIX, AgenticTask, InvalidObject, ObjectMeta, TaskStatus, from_wire, to_wire
 from foreman.api.fields import fields_of
 from foreman.api.meta import Model
+from foreman.cli.flags import NAME
 
 API_VERSION = f"{PREFIX}v1alpha1"
 
@@ -46,6 +48,15 @@ def task_from(data: Any, where: str) -> AgenticTask:
         raise BadManifest(f"{where}: {path}: unknown field")
     if not task.metadata.name and not task.metadata.generate_name:
         raise BadManifest(f"{where}: metadata.name: Required value: name or generateName")
+    namespace = task.metadata.namespace
+    if namespace and NAME.fullmatch(namespace) is None:
+        raise BadManifest(
+            f"{where}: metadata.namespace: {namespace!r} is not a valid name (a-z, 0-9 and -, at most 63)"
+        )
+    try:
+        json.dumps(to_wire(task), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadManifest(f"{where}: is not UTF-8 text") from None
     return task
 
 
@@ -106,7 +117,9 @@ def _documents(path: str) -> Iterator[tuple[str, Any]]:
         raise BadManifest(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadManifest(f"{_named(path)}: is not UTF-8 text") from None
-    except yaml.YAMLError as error:
+    except RecursionError:
+        raise BadManifest(f"{_named(path)}: is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise BadManifest(_malformed(path, error)) from None
     for number, data in enumerate(documents, 1):
         where = f"{_named(path)}: document {number}"
@@ -116,7 +129,7 @@ def _documents(path: str) -> Iterator[tuple[str, Any]]:
             yield where, data
 
 
-def _malformed(path: str, error: yaml.YAMLError) -> str:
+def _malformed(path: str, error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     line = f":{mark.line + 1}" if mark is not None else ""
     problem = getattr(error, "problem", None) or " ".join(str(error).split())

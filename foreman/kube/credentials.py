@@ -17,7 +17,9 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 HOME_CONFIG = "~/.kube/config"
-_MALFORMED = (ConfigException, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError)
+_MALFORMED = (ConfigException, yaml.YAMLError, ValueError)
+# What the client's loader trips over when something else stands where it expects an object.
+_SHAPELESS = (AttributeError, KeyError, TypeError, RecursionError)
 
 
 class NoCluster(Exception):
@@ -45,6 +47,8 @@ class Credentials:
             raise NoCluster(f"cannot read {error.filename or self._named()}: {error.strerror or error}") from error
         except _MALFORMED as error:
             raise NoCluster(f"{self._named()}: {_one_line(error)}") from error
+        except _SHAPELESS as error:
+            raise NoCluster(f"{self._named()}: is not a kubeconfig, or a part of it has the wrong type") from error
         return configuration
 
     async def _from_file(self, configuration: Configuration) -> None:

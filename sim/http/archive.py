@@ -7,6 +7,7 @@ an earlier one is told that it has expired.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from sim.http.documents import Documents, encode
 from sim.http.served import served_kind
 from sim.http.writes import model_of
 from sim.selection import Change
+
+log = logging.getLogger("sim.http")
 
 APPLICATION = 0x464F5245  # "FORE"
 SCHEMA = 1
@@ -34,6 +37,8 @@ class Archive:
     def __init__(self, path: Path) -> None:
         """Raises BadArchive."""
         self.path = path
+        self._owed: dict[tuple[str, str], bytes | None] = {}
+        self._full = False
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
             self._open()
@@ -77,21 +82,34 @@ class Archive:
         return len(objects)
 
     def keep(self, store: ApiServer, docs: Documents) -> None:
-        """Write every commit of the store from now on."""
+        """Write every commit of the store from now on. What cannot be written (a full disk) goes with a later commit."""
 
         def committed(change: Change) -> None:
-            db = self._db
-            db.execute("BEGIN")
-            if change.new is None:
-                db.execute("DELETE FROM objects WHERE kind = ? AND key = ?", (change.kind, change.key))
-            else:
-                row = change.kind, change.key, encode(docs.of(change.new))
-                db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", row)
-            counters = (("version", change.version), ("uids", store.uids))
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", counters)
-            db.execute("COMMIT")
+            self._owed[change.kind, change.key] = encode(docs.of(change.new)) if change.new is not None else None
+            try:
+                self._write({"version": change.version, "uids": store.uids})
+            except sqlite3.Error as error:
+                if not self._full:
+                    log.error("cannot write %s: %s; until it can, the state is in memory only", self.path, error)
+                self._full = True
+                return
+            if self._full:
+                log.warning("%s is written again and complete", self.path)
+            self._full = False
 
         store.observers.insert(0, committed)
+
+    def _write(self, counters: dict[str, int]) -> None:
+        """All that is owed, or nothing. Raises sqlite3.Error."""
+        with self._db as db:
+            db.execute("BEGIN")
+            for (kind, key), body in self._owed.items():
+                if body is None:
+                    db.execute("DELETE FROM objects WHERE kind = ? AND key = ?", (kind, key))
+                else:
+                    db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", (kind, key, body))
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", counters.items())
+        self._owed.clear()
 
     def close(self) -> None:
         self._db.close()

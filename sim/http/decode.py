@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
 INT64 = 2**63
+# Every escape of a JSON text in turn, so that what follows an escaped backslash is none.
+_ESCAPE = re.compile(
+    r"\\(?:(u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 
 
 class Malformed(ValueError):
@@ -29,7 +34,11 @@ def from_json(text: bytes) -> Any:
         raise Malformed(f"invalid character {_quoted(chr(text[error.start]))} looking for beginning of value") from None
     try:
         return json.loads(
-            decoded, object_pairs_hook=_object, parse_float=_float, parse_int=_int, parse_constant=_no_constant
+            _ESCAPE.sub(_whole, decoded),
+            object_pairs_hook=_object,
+            parse_float=_float,
+            parse_int=_int,
+            parse_constant=_no_constant,
         )
     except json.JSONDecodeError as error:
         raise Malformed(_in_go(error)) from None
@@ -77,6 +86,11 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _whole(escape: re.Match[str]) -> str:
+    """Half a surrogate pair is no character: like Go, the replacement character in its place."""
+    return "\\ufffd" if escape[2] else escape[0]
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Object:

@@ -121,3 +121,19 @@ def test_a_file_in_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadArchive, match="is in use by another foreman dev"):
         Archive(tmp_path / "data")
     held.close()
+
+
+def test_what_a_full_disk_did_not_take_is_written_when_it_can_be(tmp_path: Path) -> None:
+    with KeptSite(tmp_path / "data") as site:
+        site.create("gone")
+        pages = site.archive._db.execute("PRAGMA page_count").fetchone()[0]
+        site.archive._db.execute(f"PRAGMA max_page_count = {pages}")
+        for number in range(20):
+            site.create(f"a{number}", spec={"kind": "freeform", "payload": {"prompt": "x" * 1000}})
+        site.ask("DELETE", f"{TASKS}/gone")
+        site.archive._db.execute("PRAGMA max_page_count = 100000")
+        site.create("last")
+        before = everything(site)
+    with KeptSite(tmp_path / "data") as site:
+        assert everything(site) == before
+        assert len(before["items"]) == 21

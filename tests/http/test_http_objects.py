@@ -10,6 +10,8 @@ import pytest
 import yaml
 from http_kit import JSON_PATCH, NODES, ROOT, TASKS, YAML, Site, bare, owned, task
 
+from sim.http.decode import from_json
+
 UNHEARD = {"kind": "freeform", "payload": {"deep": 1}, "shallow": 2}
 
 
@@ -133,6 +135,15 @@ def test_a_bad_body_is_refused(site: Site, body: Any, code: int, message: str) -
     assert reply.code == reply.body["code"] == code
     assert message in reply.message
     assert site.names() == []
+
+
+@pytest.mark.parametrize(
+    ("escaped", "kept"),
+    [(r"\udcff", "\ufffd"), (r"\ud83d\ude00", "\U0001f600"), (r"\ud83d\n", "\ufffd\n"), (r"\\ud800", r"\ud800")],
+)
+def test_half_a_surrogate_pair_becomes_the_replacement_character(escaped: str, kept: str) -> None:
+    """As in Go: what cannot be encoded again must not get into the store."""
+    assert from_json(f'"{escaped}"'.encode()) == kept
 
 
 def test_yaml_is_taken_and_given(site: Site) -> None:

@@ -69,8 +69,9 @@ def test_without_anything_it_says_what_to_do(tmp_path: Path, monkeypatch: Any) -
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "kubeconfig: 'NoneType' object"),
-        ("- a list\n", "kubeconfig: "),
+        ("", "kubeconfig: is not a kubeconfig"),
+        ("- a list\n", "kubeconfig: is not a kubeconfig"),
+        ("[" * 5000, "kubeconfig: is not a kubeconfig"),
         ("{", "kubeconfig: while parsing"),
         ("clusters: []\n", "Expected key current-context"),
     ],

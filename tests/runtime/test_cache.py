@@ -14,7 +14,7 @@ from support import new_task
 
 from foreman.api import AgenticTask, Phase
 from foreman.cache import Cache, Stalled
-from foreman.cluster import ClusterError, Event, Listing, Unavailable
+from foreman.cluster import ClusterError, Event, Forbidden, Listing, Unavailable
 from sim.selection import Change, Stream
 
 NEVER = 1e9
@@ -453,3 +453,30 @@ def test_no_interleaving_takes_it_back_in_time_and_in_the_end_it_is_right(steps:
     play.step("close")
     play.step("deliver", 1000)
     assert cached(play.cache) == stored(play.lab)
+
+
+class Unwatchable:
+    """A cluster that lists, and refuses to be watched."""
+
+    def __init__(self, cluster: Any) -> None:
+        self.cluster = cluster
+        self.lists = 0
+
+    async def list(self, kind: str, **selection: Any) -> Listing:
+        self.lists += 1
+        return await self.cluster.list(kind, **selection)  # type: ignore[no-any-return]
+
+    async def watch(self, kind: str, **selection: Any) -> AsyncIterator[Event]:
+        raise Forbidden("cannot watch")
+        yield
+
+
+def test_where_only_the_watch_is_forbidden_lists_become_rare() -> None:
+    lab = Lab()
+    cluster = Unwatchable(lab.client(lab.process("other")))
+    cache = started(lab, cluster)
+    lab.advance(600)
+    assert cluster.lists < 30
+    create(lab, "a")
+    lab.advance(31)
+    assert cached(cache) == stored(lab), "what polls is behind, not blind"
