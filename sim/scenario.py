@@ -212,6 +212,12 @@ class ApiServers(Strict):
     history: Some = 20_000
 
 
+class Checks(Strict):
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw."""
+
+    linearizable: Flag = False
+
+
 FAULTS = (
     "crash",
     "freeze",
@@ -286,6 +292,7 @@ class Scenario(Strict):
     apiserver: ApiServers = ApiServers()
     faults: tuple[Fault, ...] = ()
     mutations: tuple[str, ...] = ()
+    checks: Checks = Checks()
     expect: dict[str, Any] = {}
     allow_cycles: Flag = Field(default=False, alias="allowCycles")
     allow_missing: Flag = Field(default=False, alias="allowMissing")

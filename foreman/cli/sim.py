@@ -58,6 +58,9 @@ def run(
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every request, execution and fault as JSON lines.")
     ] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Leave the invariants out (faster).")] = False,
+    linearizable: Annotated[
+        bool, typer.Option("--linearizable", help="Check too that what callers saw of each claim fits one order.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no summary when all is well.")] = False,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Save the summary as a picture of a terminal.")
@@ -70,6 +73,8 @@ def run(
     """
     from sim.result import exit_code, result_of
 
+    if linearizable:
+        sets = [*(sets or []), "checks.linearizable=true"]
     scenario = load_scenario(file, sets, seed, until)
     with ExitStack() as stack:
         world = _world(scenario, check=not no_check, sink=_open_trace(trace, stack))

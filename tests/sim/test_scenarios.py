@@ -56,6 +56,8 @@ RED = [
     ("no-agent-limit", "heterogeneous-fleet", "agent-limit"),
     ("restamped-conditions", "missing-dependency", "write-storm"),
     ("unconditional-writes", "claim-race", "no-leak"),
+    ("unconditional-writes", "claim-race", "linearizable-claims"),
+    ("no-attempt-fence", "zombie-agent", "linearizable-claims"),
 ]
 
 
