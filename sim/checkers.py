@@ -7,7 +7,7 @@ invariant counts how often it was put to the test: one that never was is reporte
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from foreman.api import (
@@ -46,6 +46,7 @@ SAFETY = {
     "agent-limit": "an Agent never has more tasks in flight than its maxConcurrentTasks",
     "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
     "write-storm": "no object is written more often than its changes explain",
+    "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
 }
 LIVENESS = {
     "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
@@ -337,6 +338,13 @@ class Checkers:
         self.on_violation(violation)
 
     # the end
+
+    def claims(self, judged: Iterable[tuple[str, int, str]]) -> None:
+        """`judged`: (task, operations of its history, why no order explains them or '')."""
+        for key, operations, why in judged:
+            self._checks["linearizable-claims"] += operations
+            if why:
+                self._fail("linearizable-claims", key, why)
 
     def liveness(self, wall: int, calm_for: int) -> None:
         """Judge the final state. `calm_for`: microseconds since the last fault was mended, or since the start without any.

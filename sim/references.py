@@ -154,8 +154,22 @@ def expectations(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
         elif key == "violates":
             named = wanted if isinstance(wanted, list) else [wanted]
             yield from ((path, _unknown("invariant", each, _INVARIANTS)) for each in named if each not in _INVARIANTS)
+        elif key == "differs":
+            yield from ((path, message) for message in _differing(scenario, wanted))
         elif isinstance(wanted, str) and not COMPARISON.match(wanted.strip()):
             yield path, f"expected a value or a comparison such as '>= 3', not {wanted[:40]!r}"
+
+
+def _differing(scenario: Scenario, wanted: object) -> Iterator[str]:
+    """What is wrong with the tasks that faults are said to change the outcome of."""
+    if not scenario.faults:
+        yield "differs says what faults change, and there are none: leave it out"
+    known = _some_tasks(scenario)
+    for each in wanted if isinstance(wanted, list) else [wanted]:
+        name = str(each).rpartition("/")[2]
+        hit = any(fnmatchcase(task, name) for task in known) or _strikes_generated(scenario, name)
+        if not isinstance(each, str) or not hit:
+            yield _missing("task", str(each)[:40], known)
 
 
 def _unknown(what: str, word: object, valid: Iterable[str]) -> str:

@@ -181,6 +181,12 @@ class ApiServers(Strict):
     history: Some = 20_000
 
 
+class Checks(Strict):
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw."""
+
+    linearizable: Flag = False
+
+
 class Scenario(Strict):
     """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
 
@@ -204,6 +210,7 @@ class Scenario(Strict):
     apiserver: ApiServers = ApiServers()
     faults: tuple[Fault, ...] = ()
     mutations: tuple[str, ...] = ()
+    checks: Checks = Checks()
     expect: dict[str, Any] = {}
     allow_cycles: Flag = Field(default=False, alias="allowCycles")
     allow_missing: Flag = Field(default=False, alias="allowMissing")

@@ -32,6 +32,7 @@ from sim.host import EPOCH, SECOND, Host, Process
 from sim.mutations import Product, mutated
 from sim.names import node_names
 from sim.network import Link
+from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
 from sim.stats import Stats
 from sim.trace import Digest, Trace
@@ -106,6 +107,7 @@ class World:
         self.stats.on_settled = self._settled
         one_scheduler = scenario.operators.replicas == 1
         self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
+        self.histories = Histories(self.now) if check and scenario.checks.linearizable else None
         if check:
             self.server.observers.append(self.checkers.committed)
         self.server.observers += [self.digest.committed, self.stats.committed]
@@ -148,7 +150,8 @@ class World:
         self.roles[actor] = role
         cluster = SimCluster(self.endpoint, self.links[process.host.name], process, actor, role)
         self.clients[process.host.name] = cluster
-        return self.product.wrap(cluster)
+        mutated_client = self.product.wrap(cluster)
+        return self.histories.wrap(mutated_client, actor, role) if self.histories is not None else mutated_client
 
     async def _operator(self, process: Process) -> None:
         name = process.host.name
@@ -350,6 +353,8 @@ class World:
             self._count_agent(agent)
         for operator in self.operators.values():
             self._count_operator(operator)
+        if self.histories is not None:
+            self.checkers.claims(self.histories.violations())
         if not self.interrupted:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
 

@@ -58,6 +58,12 @@ def run(
         Path | None, typer.Option(metavar="FILE.jsonl", help="Write every request, execution and fault as JSON lines.")
     ] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Leave the invariants out (faster).")] = False,
+    linearizable: Annotated[
+        bool, typer.Option("--linearizable", help="Check too that what callers saw of each claim fits one order.")
+    ] = False,
+    differential: Annotated[
+        bool, typer.Option("--differential", help="Run it without its faults as well: both must end alike (else 4).")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no summary when all is well.")] = False,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE.svg", help="Save the summary as a picture of a terminal.")
@@ -70,7 +76,15 @@ def run(
     """
     from sim.result import exit_code, result_of
 
+    if linearizable:
+        sets = [*(sets or []), "checks.linearizable=true"]
     scenario = load_scenario(file, sets, seed, until)
+    if differential:
+        from foreman.cli.differential import differential as compared
+
+        if trace or picture or no_check:
+            refuse("--differential makes two runs and checks both: leave out --trace, --picture and --no-check")
+        raise typer.Exit(compared(scenario, as_json, quiet))
     with ExitStack() as stack:
         world = _world(scenario, check=not no_check, sink=_open_trace(trace, stack))
         _watch(world, show=not (as_json or quiet))

@@ -11,6 +11,8 @@ from support import new_task
 
 from foreman.api import Phase
 from sim.checkers import CAPABILITY_GRACE, HANDBACK_LIMIT, LIVENESS, SAFETY, SETTLE, STORM_PER_MINUTE
+from sim.linearize import Operation, check
+from sim.register import INITIAL, REGISTER, Call, Register
 
 Deed = Callable[[Court], None]
 CASES: list[tuple[str, bool, Deed]] = []
@@ -375,6 +377,30 @@ def as_many_writes_over_two_minutes(court: Court) -> None:
 def _stamp(court: Court, times: int) -> None:
     for number in range(times):
         court.write("op", conditions=court.condition(f"Because{number}"))
+
+
+def _seen(court: Court, *calls: Call) -> None:
+    """What callers were told, one after the other."""
+    history = [Operation(2 * number, 2 * number + 1, call) for number, call in enumerate(calls)]
+    court.checkers.claims([("default/a", len(history), str(check(history, REGISTER) or ""))])
+
+
+def _call(kind: str, actor: str, before: Register, **changes: Any) -> Call:
+    return Call(kind, actor, before, before._replace(**changes))
+
+
+ASSIGN = _call("assign", "op", INITIAL, phase="assigned", attempt=1, node="n1")
+CLAIM = _call("claim", "n1/1", ASSIGN.leaves, phase="held", holder="n1/1")
+
+
+@breaks("linearizable-claims")
+def two_agents_are_told_that_they_hold_it(court: Court) -> None:
+    _seen(court, ASSIGN, CLAIM, _call("claim", "n1/2", ASSIGN.leaves, phase="held", holder="n1/2"))
+
+
+@keeps("linearizable-claims")
+def one_holds_it_and_reports(court: Court) -> None:
+    _seen(court, ASSIGN, CLAIM, _call("report", "n1/1", CLAIM.leaves, phase="done"))
 
 
 # liveness: what is judged is the state in the end

@@ -59,6 +59,8 @@ RED = [
     ("unconditional-writes", "lost-reply", "field-owner"),
     ("no-claim-expiry", "dropped-event", "eventually-stable"),
     ("unconditional-writes", "duplicate-and-late-events", "field-owner"),
+    ("unconditional-writes", "claim-race", "linearizable-claims"),
+    ("no-attempt-fence", "zombie-agent", "linearizable-claims"),
 ]
 
 
