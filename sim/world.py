@@ -305,13 +305,10 @@ class World:
 
     def run(self, until: int | None = None, progress: Callable[[World], None] | None = None) -> World:
         """Run to the end, or to virtual microsecond `until`. ^C ends the run early and leaves it consistent."""
-        limit = self.scenario.until if until is None else until
-        self.env.at(max(limit - self.now(), 0), lambda _: self._stop())
         started = time.perf_counter()
         try:
             with uncollected():
-                while not self._stopped:
-                    self.events += self.env.advance(CALLS_PER_LOOK)
+                for _ in self.steps(until):
                     if progress is not None:
                         progress(self)
         except KeyboardInterrupt:
@@ -319,6 +316,14 @@ class World:
         self.wall_seconds += time.perf_counter() - started
         self._close()
         return self
+
+    def steps(self, until: int | None = None) -> Iterator[None]:
+        """The same in short steps, for who looks in between; judges nothing."""
+        limit = self.scenario.until if until is None else until
+        self.env.at(max(limit - self.now(), 0), lambda _: self._stop())
+        while not self._stopped:
+            self.events += self.env.advance(CALLS_PER_LOOK)
+            yield
 
     def advance(self, until: int) -> None:
         """Run up to virtual microsecond `until`, for tests that act in between; judges nothing."""

@@ -174,7 +174,7 @@ def _changes(wanted: Wanted, stretch: tuple[int, int], reach: Reach, output: str
         typer.echo(f"the run ended at {show(world.now())}", err=True)
     if seen:
         printed = Printed(wanted.served, output == "wide", spaces or _several(each.object for each in seen))
-        rows = [[_stamp(m.t), m.type, m.actor, *printed.row(m.object, m.t)] for m in seen]
+        rows = [[stamp(m.t), m.type, m.actor, *printed.row(m.object, m.t)] for m in seen]
         _echo(aligned([["TIME", "EVENT", "BY", *printed.head], *rows]))
     elif output in ("table", "wide"):
         typer.echo(f"no {wanted} changed from {show(stretch[0])} to {show(stretch[1])}", err=True)
@@ -195,7 +195,8 @@ def _tell(moment: Moment, output: str) -> None:
         typer.echo(called(moment.object))
 
 
-def _stamp(us: int) -> str:
+def stamp(us: int) -> str:
+    """Virtual time in seconds."""
     return f"{us // 1_000_000}.{us % 1_000_000:06d}"
 
 
