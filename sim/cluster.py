@@ -55,6 +55,7 @@ class Endpoint:
         self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.intercept: Callable[[Request], Fate | None] | None = None
         self.tap: Tap | None = None
+        self.watch: type[Watch] = Watch
         self.watches: dict[Watch, None] = {}
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)
@@ -218,7 +219,7 @@ class SimCluster:
         labels: Selector | None = None,
         fields: Selector | None = None,
     ) -> AsyncIterator[Event]:
-        return Watch(self, since, kind, namespace, labels, fields)
+        return self.endpoint.watch(self, since, kind, namespace, labels, fields)
 
     def serve(self, verb: str, args: tuple[Any, ...]) -> Any:
         """Run the request against the store, as the replica it reached would."""

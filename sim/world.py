@@ -35,6 +35,7 @@ from sim.network import Link
 from sim.scenario import NodeGroup, Scenario
 from sim.stats import Stats
 from sim.trace import Digest, Trace
+from sim.traced import told_to
 from sim.workload import Arrival, agent_objects, arrivals, namespaces, total
 
 CREATORS = 64
@@ -114,6 +115,7 @@ class World:
             self.trace.now = self.now
             self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)
             self.endpoint.tap = self.trace.request
+            self.endpoint.watch = told_to(self.trace)
 
     def _lags(self) -> None:
         lags = self.scenario.apiserver.lag
