@@ -60,6 +60,7 @@ class Endpoint:
         self.intercept: Callable[[Request], Fate | None] | None = None
         self.meddle: Meddle | None = None  # is given each event of a watch opened from now on, to `send` it or not
         self.tap: Tap | None = None
+        self.watch: type[Watch] = Watch
         self.watches: dict[Watch, None] = {}
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)
@@ -225,7 +226,7 @@ class SimCluster:
         labels: Selector | None = None,
         fields: Selector | None = None,
     ) -> AsyncIterator[Event]:
-        return Watch(self, since, kind, namespace, labels, fields)
+        return self.endpoint.watch(self, since, kind, namespace, labels, fields)
 
     def serve(self, verb: str, args: tuple[Any, ...]) -> Any:
         """Run the request against the store, as the replica it reached would."""

@@ -7,6 +7,8 @@ again, and every row compared with the file, so that what is told of it is true 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -19,6 +21,8 @@ from sim.selection import Change
 from sim.story import read_trace
 from sim.trace import HEADER, Row, Trace
 from sim.world import World
+
+Observe = Callable[[World, Change], None]
 
 
 class Look(NamedTuple):
@@ -35,18 +39,31 @@ class Diverged(ValueError):
 
 def look(scenario: Scenario, key: str, at: int | None, seed: int | None = None) -> Look:
     """The run of `scenario` at virtual microsecond `at` (None: at its end); `key`: the task whose history is kept."""
-    return _look(World(scenario, seed, check=False), key, at)
+    history = _History(key)
+    return history.look(reach(World(scenario, seed, check=False), at, history.watch))
 
 
 def look_at_trace(path: Path, key: str, at: int | None) -> Look:
-    """The run that wrote the trace. Raises ValueError: no trace, one without a first line that names its scenario, or one
-    that this version does not repeat."""
+    """The run that wrote the trace. Raises ValueError, as `reach_in_trace` does."""
+    history = _History(key)
+    return history.look(reach_in_trace(path, at, history.watch))
+
+
+def reach(world: World, at: int | None, observe: Observe) -> World:
+    """The world at virtual microsecond `at` (None: at its end); `observe` is told of the commits before."""
+    world.server.observers.append(partial(observe, world))
+    return world.run(until=min(at, world.scenario.until) if at is not None else None)
+
+
+def reach_in_trace(path: Path, at: int | None, observe: Observe) -> World:
+    """The same of the run that wrote the trace. Raises ValueError: no trace, one without a first line that names its scenario,
+    or one that this version does not repeat."""
     scenario, header, last = _ends(path)
     end = last + 1 if at is None else min(at, last + 1)
     with path.open(encoding="utf-8") as written:
         compared = _Compared(path, written, end)
         trace = Trace(sink=cast("IO[str]", compared))
-        found = _look(World(scenario, header["seed"], check=header["check"], trace=trace), key, end)
+        found = reach(World(scenario, header["seed"], check=header["check"], trace=trace), end, observe)
     if compared.differs:
         raise Diverged(compared.differs)
     return found
@@ -72,19 +89,22 @@ def _header(path: Path, row: Row | None) -> tuple[Scenario, Row]:
     return parse(json.dumps(row["scenario"]), str(path)), row
 
 
-def _look(world: World, key: str, at: int | None) -> Look:
-    history: list[Seen] = []
+class _History:
+    """Keeps the states of one task."""
 
-    def committed(change: Change) -> None:
-        if change.kind == "AgenticTask" and change.key == key and change.new is not None:
-            history.append(Seen(EPOCH + world.now() / SECOND, change.actor, change.new))
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.states: list[Seen] = []
 
-    world.server.observers.append(committed)
-    world.run(until=min(at, world.scenario.until) if at is not None else None)
-    tables = world.server.tables
-    wall = EPOCH + world.now() // SECOND
-    everything: tuple[Any, ...] = tuple(tables[kind].values() for kind in ("AgenticTask", "FleetNode", "Agent"))
-    return Look(Snapshot(wall, *everything), history, world.scenario.policy)
+    def watch(self, world: World, change: Change) -> None:
+        if change.kind == "AgenticTask" and change.key == self.key and change.new is not None:
+            self.states.append(Seen(EPOCH + world.now() / SECOND, change.actor, change.new))
+
+    def look(self, world: World) -> Look:
+        tables = world.server.tables
+        wall = EPOCH + world.now() // SECOND
+        everything: tuple[Any, ...] = tuple(tables[kind].values() for kind in ("AgenticTask", "FleetNode", "Agent"))
+        return Look(Snapshot(wall, *everything), self.states, world.scenario.policy)
 
 
 class _Compared:

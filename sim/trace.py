@@ -15,7 +15,7 @@ from zlib import crc32
 
 from foreman import __version__
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
-from foreman.cluster import ClusterError
+from foreman.cluster import ClusterError, Event
 from foreman.executors import Execution
 from sim.cluster import Request
 from sim.selection import Change
@@ -127,7 +127,8 @@ _PLAIN = frozenset({str, int, float, bool, type(None), Phase, Verdict})
 
 
 Row = dict[str, Any]
-"""One event: `t` (microseconds), `actor`, `what`, and, where they apply, `kind key version read outcome detail`.
+"""One event: `t` (microseconds), `actor`, `what`, and, where they apply, `kind key version read outcome detail saw`
+(what a list showed: key -> version).
 
 The first of a trace file is of another sort, `what` = HEADER: it holds the scenario, so that a trace can be run again.
 """
@@ -137,26 +138,25 @@ HEADER = "scenario"
 class Trace:
     """The event log of a run: requests and their answers, executions, faults.
 
-    `only`: keep just the events of this object key; `sink`: write each event as a line of JSON as well. The World it
-    is given to sets `now`.
+    `sink`: write each event as a line of JSON, and keep none. The World it is given to sets `now`.
     """
 
-    def __init__(self, only: str | None = None, sink: IO[str] | None = None) -> None:
+    def __init__(self, sink: IO[str] | None = None) -> None:
         self.now: Callable[[], int] = lambda: 0
-        self.only = only
         self.sink = sink
         self.keep = sink is None
         self.rows: list[Row] = []
 
     def add(self, actor: str, what: str, **more: Any) -> None:
-        if self.only is not None and more.get("key") not in (self.only, None):
-            return
         row: Row = {
             "t": self.now(),
             "actor": actor,
             "what": what,
             **{k: v for k, v in more.items() if v not in ("", None)},
         }
+        self.put(row)
+
+    def put(self, row: Row) -> None:
         if self.keep:
             self.rows.append(row)
         if self.sink is not None:
@@ -173,8 +173,7 @@ class Trace:
         outcome = "ok" if ok else type(value).__name__
         version = value.version if ok and isinstance(value, Model) and hasattr(value, "version") else None
         why = str(value) if isinstance(value, ClusterError) else _seen(request, value)
-        if request.verb in ("list", "watch") and self.only is not None:
-            return
+        saw = {obj.key: obj.version for obj in value.items} if ok and request.verb == "list" else None
         self.add(
             request.actor,
             request.verb,
@@ -184,7 +183,14 @@ class Trace:
             version=version,
             outcome=outcome,
             detail=why or detail,
+            saw=saw or None,
         )
+
+    def delivered(self, actor: str, event: Event) -> None:
+        """A watch event has reached its client."""
+        obj = event.object
+        if obj is not None:
+            self.add(actor, "event", kind=obj.kind, key=obj.key, version=event.version, detail=event.type)
 
     def execution_started(self, holder: str, execution: Execution) -> None:
         self.add(holder, "execute", key=execution.task.key, detail=f"attempt {execution.attempt}")

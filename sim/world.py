@@ -36,6 +36,7 @@ from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
 from sim.stats import Stats
 from sim.trace import Digest, Trace
+from sim.traced import told_to
 from sim.workload import Arrival, agent_objects, arrivals, namespaces, total
 
 CREATORS = 64
@@ -116,6 +117,7 @@ class World:
             self.trace.now = self.now
             self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)
             self.endpoint.tap = self.trace.request
+            self.endpoint.watch = told_to(self.trace)
 
     def _lags(self) -> None:
         lags = self.scenario.apiserver.lag
@@ -309,13 +311,10 @@ class World:
 
     def run(self, until: int | None = None, progress: Callable[[World], None] | None = None) -> World:
         """Run to the end, or to virtual microsecond `until`. ^C ends the run early and leaves it consistent."""
-        limit = self.scenario.until if until is None else until
-        self.env.at(max(limit - self.now(), 0), lambda _: self._stop())
         started = time.perf_counter()
         try:
             with uncollected():
-                while not self._stopped:
-                    self.events += self.env.advance(CALLS_PER_LOOK)
+                for _ in self.steps(until):
                     if progress is not None:
                         progress(self)
         except KeyboardInterrupt:
@@ -323,6 +322,14 @@ class World:
         self.wall_seconds += time.perf_counter() - started
         self._close()
         return self
+
+    def steps(self, until: int | None = None) -> Iterator[None]:
+        """The same in short steps, for who looks in between; judges nothing."""
+        limit = self.scenario.until if until is None else until
+        self.env.at(max(limit - self.now(), 0), lambda _: self._stop())
+        while not self._stopped:
+            self.events += self.env.advance(CALLS_PER_LOOK)
+            yield
 
     def advance(self, until: int) -> None:
         """Run up to virtual microsecond `until`, for tests that act in between; judges nothing."""

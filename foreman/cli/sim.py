@@ -115,15 +115,21 @@ def list_() -> None:
 @app.command("story")
 def story(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario, or a trace written with --trace.")],
-    task: Annotated[str, typer.Argument(metavar="TASK", help="Name of a task, or NAMESPACE/NAME.")],
+    task: Annotated[
+        str, typer.Argument(metavar="[KIND/][NS/]NAME", help="A task by its name; fn/NAME, lease/NAME ... for others.")
+    ],
     seed: Seed = None,
     sets: Sets = None,
     until: Until = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Also every read, list and watch event of everybody, and all faults.")
+    ] = False,
 ) -> None:
-    """Tell what happened to one task: who read which version, who wrote what, what was refused and why."""
+    """Tell what happened to one object: who wrote on which version, how he knew it, what was refused and what overtook it."""
     from rich.console import Console
 
+    from sim.causes import at_a_glance, explained
     from sim.story import NoSuchTask, from_run, from_trace, table
 
     try:
@@ -135,6 +141,9 @@ def story(
         refuse(f"cannot read {file}: {error.strerror}")
     except (NoSuchTask, ValueError) as error:
         refuse(str(error))
+    rows = explained(rows)
+    if not everybody:
+        rows = at_a_glance(rows)
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))

@@ -92,11 +92,11 @@ class Tables:
     def of(self, served: Served, docs: Iterable[Json], metadata: Json, headed: bool = True) -> Json:
         columns = columns_of(served)
         heads = [_definition(served, column) for column in columns] if headed else None
-        rows = [{"cells": self._cells(columns, doc), "object": self._object(doc)} for doc in docs]
+        rows = [{"cells": self.cells(columns, doc), "object": self._object(doc)} for doc in docs]
         table = {"kind": "Table", "apiVersion": _META, "metadata": metadata}
         return table | {"columnDefinitions": heads, "rows": rows}
 
-    def _cells(self, columns: Sequence[Column], doc: Mapping[str, Any]) -> list[Any]:
+    def cells(self, columns: Sequence[Column], doc: Mapping[str, Any]) -> list[Any]:
         return [self._cell(column, column.cell(doc)) for column in columns]
 
     def _cell(self, column: Column, value: Any) -> Any:

@@ -197,12 +197,13 @@ def test_a_trace_tells_every_request_execution_and_fault_in_order() -> None:
     assert {row["detail"] for row in rows if row["what"] == "fault"} >= {"crash", "crash over", "partition"}
 
 
-def test_a_trace_of_one_object_leaves_the_others_out() -> None:
-    log = Trace(only="default/task-01")
-    World(parse(RACE, "race.yaml"), 1, trace=log).run()
-    keys = {row.get("key") for row in log}
-    assert "default/task-01" in keys
-    assert keys <= {"default/task-01", None}
+def test_a_trace_tells_what_lists_showed_and_watches_delivered() -> None:
+    rows = list(world(RACE, seed=1, trace=True).run().trace or [])
+    listed = [row for row in rows if row["what"] == "list" and "saw" in row]
+    events = [row for row in rows if row["what"] == "event" and row["kind"] == "AgenticTask"]
+    written = {row.get("version") for row in rows if row["what"] in ("create", "patch", "patch_status")}
+    assert {version for row in listed for version in row["saw"].values()} <= written
+    assert {row["version"] for row in events if row["detail"] != "DELETED"} <= written
 
 
 def test_a_sink_receives_json_lines_and_memory_nothing() -> None:
