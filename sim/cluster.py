@@ -13,7 +13,7 @@ from functools import partial
 from types import coroutine
 from typing import Any, Literal
 
-from foreman.cluster import ClusterError, Event, Expired, Forbidden, Selector, Unavailable
+from foreman.cluster import ClusterError, Event, Forbidden, Selector, Unavailable
 from sim.apiserver import ApiServer
 from sim.clock import Clock
 from sim.host import SECOND, Process, Task
@@ -396,6 +396,3 @@ class Watch:
 
 def _discard(event: Event) -> None:
     """Where a list's selection sends its events: nowhere."""
-
-
-__all__ = ["Endpoint", "Expired", "Replica", "Request", "SimCluster", "Watch"]
