@@ -11,7 +11,8 @@ from support import advance, node, run, task, unharmed, until, world
 
 from foreman.cluster import Unavailable
 from sim.cluster import Watch
-from sim.load import BadScenario, parse
+from sim.host import SECOND
+from sim.load import BadScenario, load, parse
 from sim.result import result_of
 from sim.screen import closing
 from sim.world import World
@@ -314,3 +315,10 @@ def test_a_plan_that_makes_no_sense_is_refused_in_one_line(fault: str, why: str)
 def test_an_expectation_of_an_unknown_fault_names_the_nearest() -> None:
     with pytest.raises(BadScenario, match="unknown fault 'tidi': expected tidy, did you mean 'tidy'"):
         parse(f"{CALM}faults: [{{name: tidy, at: 1s, fault: compact}}]\nexpect: {{faults.tidi: 2}}", "x.yaml")
+
+
+def test_a_node_whose_deletion_was_missed_is_let_go_of_when_it_has_been_silent() -> None:
+    """Not only at the next full list, ten minutes later (Kubernetes #56261)."""
+    w = World(load("dropped-event")).run()
+    assert w.stats.last_ended < 300 * SECOND
+    assert w.operators["operator-0"].nodes.get("node-0") is None
