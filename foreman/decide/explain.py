@@ -115,12 +115,19 @@ def _remedy(reason: Reason, want: Requirement, node: Node) -> str:
         case Reason.CONTEXT:
             return f"minContextTokens were {node.max_context_tokens} instead of {want.min_context_tokens}"
         case Reason.SELECTOR:
-            wrong = [f"{key}={value}" for key, value in want.selector if node.labels.get(key, "") != value]
-            return f"the node had the label {', '.join(wrong)}"
+            return f"the node had the label {_labels_lacking(want, node)}"
         case Reason.ROLES:
-            return f"the node had the role {', '.join(sorted(set(want.roles) - node.roles))}"
+            return f"the node had the role {_roles_lacking(want, node)}"
         case _:
             return f"the model {want.model or '(unnamed: set spec.model of the Agent)'} were installed"
+
+
+def _labels_lacking(want: Requirement, node: Node) -> str:
+    return ", ".join(f"{key}={value}" for key, value in want.selector if node.labels.get(key, "") != value)
+
+
+def _roles_lacking(want: Requirement, node: Node) -> str:
+    return ", ".join(sorted(set(want.roles) - node.roles))
 
 
 def _in_words(reason: Reason, want: Requirement, node: Node) -> str:
@@ -138,9 +145,9 @@ def _detail(reason: Reason, want: Requirement, node: Node) -> str:
         case Reason.CONTEXT:
             return f"{node.max_context_tokens} of {want.min_context_tokens} tokens"
         case Reason.SELECTOR:
-            return "needs " + ", ".join(f"{k}={v}" for k, v in want.selector if node.labels.get(k, "") != v)
+            return f"needs {_labels_lacking(want, node)}"
         case Reason.ROLES:
-            return "needs " + ", ".join(sorted(set(want.roles) - node.roles))
+            return f"needs {_roles_lacking(want, node)}"
         case Reason.MODEL:
             return want.model or "the Agent names none"
         case Reason.BUSY:

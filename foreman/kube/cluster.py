@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from foreman.api import KINDS, InvalidObject, parse, patch_to_wire, to_wire
-from foreman.api.meta import Model, Resource
+from foreman.api.meta import Resource
 from foreman.cluster import ClusterError, Event, Expired, Invalid, Listing, Selector, Unavailable
 from foreman.kube.answers import may_repeat, refusal
 from foreman.kube.connection import MERGE_PATCH, Connection, Reply
@@ -67,7 +67,7 @@ class KubeCluster:
         labels: Selector | None = None,
         fields: Selector | None = None,
     ) -> Listing:
-        wanted = self._selectable(kind, fields)
+        wanted, left = self._split(kind, fields)
         try:
             pages = await self._pages(kind, namespace, labels, wanted)
         except Invalid as error:
@@ -75,7 +75,7 @@ class KubeCluster:
                 raise
             return await self.list(kind, namespace=namespace, labels=labels, fields=fields)
         items = (obj for page in pages for data in page["items"] if (obj := self.readable(kind, data)) is not None)
-        chosen = sorted((obj for obj in items if selects(fields, obj)), key=lambda obj: obj.key)
+        chosen = sorted((obj for obj in items if selects(left, obj)), key=lambda obj: obj.key)
         return Listing(tuple(chosen), str(pages[0]["metadata"]["resourceVersion"]))
 
     async def create(self, obj: R) -> R:
@@ -116,12 +116,12 @@ class KubeCluster:
     async def _watch(
         self, kind: str, since: str, namespace: str | None, labels: Selector | None, fields: Selector | None
     ) -> AsyncIterator[Event]:
-        wanted = self._selectable(kind, fields)
+        wanted, left = self._split(kind, fields)
         stream = Watch(self, kind, namespace, labels, wanted)
         self.on_request("watch", kind, "opened", 0.0)
         try:
             async for event in stream.events(since):
-                yield event if event.object is None or selects(fields, event.object) else _gone(event)
+                yield event if event.object is None or selects(left, event.object) else _gone(event)
         except Invalid as error:
             if not self._learn_unselectable(kind, wanted, error):
                 raise
@@ -228,16 +228,16 @@ class KubeCluster:
         except InvalidObject as error:
             raise Invalid(str(error)) from error
 
-    def _selectable(self, kind: str, fields: Selector | None) -> Selector | None:
-        """`fields` without those that the server has refused to select by."""
-        if not fields:
-            return None
-        return {path: value for path, value in fields.items() if (kind, path) not in self._unselectable} or None
+    def _split(self, kind: str, fields: Selector | None) -> tuple[Selector, Selector]:
+        """`fields` as what the server selects by, and what it has refused to and is left to this client."""
+        given = fields or {}
+        left = {path: value for path, value in given.items() if (kind, path) in self._unselectable}
+        return {path: value for path, value in given.items() if path not in left}, left
 
-    def _learn_unselectable(self, kind: str, fields: Selector | None, error: Invalid) -> bool:
+    def _learn_unselectable(self, kind: str, fields: Selector, error: Invalid) -> bool:
         """Whether the server refused because its CRD declares no selectable fields although ours does."""
         ours = {path.removeprefix(".") for path in KINDS[kind].SELECTABLE}
-        refused = [path for path in fields or () if path in ours and path in str(error)]
+        refused = [path for path in fields if path in ours and path in str(error)]
         for path in refused:
             self._unselectable.add((kind, path))
             log.warning("the server cannot select %s by %s (an older CRD): filtering here", kind, path)
@@ -252,16 +252,18 @@ class KubeCluster:
                 log.warning("the server drops status.%s of %s (an older CRD)", name, written.kind)
 
 
-def selects(fields: Selector | None, obj: Resource) -> bool:
+def selects(fields: Selector, obj: Resource) -> bool:
     """Whether the object has those field values (wire paths)."""
-    return all(_value(obj, path) == value for path, value in (fields or {}).items())
+    if not fields:
+        return True
+    wire = to_wire(obj)
+    return all(_value(wire, path) == value for path, value in fields.items())
 
 
-def _value(obj: Model, path: str) -> str:
-    value: Any = to_wire(obj)
+def _value(wire: Any, path: str) -> str:
     for step in path.split("."):
-        value = value.get(step, "") if isinstance(value, Mapping) else ""
-    return str(value)
+        wire = wire.get(step, "") if isinstance(wire, Mapping) else ""
+    return str(wire)
 
 
 def _gone(event: Event) -> Event:

@@ -21,6 +21,7 @@ from pydantic_core import from_json
 from foreman import __version__
 from foreman.cluster import Unavailable
 from foreman.kube.credentials import Credentials, NoCluster, fingerprint
+from foreman.kube.logs import one_line
 
 REQUEST_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -35,6 +36,17 @@ class Reply(NamedTuple):
     status: int
     retry_after: float
     data: Any
+
+
+class _Ask(NamedTuple):
+    """A request as it goes out."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None
+    body: Any
+    content_type: str
+    limit: aiohttp.ClientTimeout
 
 
 class Connection:
@@ -78,7 +90,7 @@ class Connection:
         """One request and its whole answer, within REQUEST_SECONDS. Raises Unavailable."""
         limit = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
         try:
-            response = await self._send(method, path, query, body, content_type, limit)
+            response = await self._send(_Ask(method, path, query, body, content_type, limit))
             text = await response.read()
         except _BROKEN as error:
             raise Unavailable(f"{method} {path}: {describe(error)}") from error
@@ -95,7 +107,7 @@ class Connection:
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                response = await self._send("GET", path, query, None, "application/json", limit)
+                response = await self._send(_Ask("GET", path, query, None, "application/json", limit))
             async with response:
                 if response.status != 200:
                     yield Reply(response.status, _retry_after(response), _decoded(await response.read()))
@@ -109,38 +121,24 @@ class Connection:
         except ValueError as error:
             raise Unavailable(f"watch {path}: the server sent no JSON: {error}") from error
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Any,
-        content_type: str,
-        limit: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, ask: _Ask) -> aiohttp.ClientResponse:
         if time.monotonic() - self._loaded > RELOAD_SECONDS:
             await self._reload()
-        response = await self._once(method, path, query, body, content_type, limit)
+        response = await self._once(ask)
         if response.status == 401:
             response.release()
             await self._reload()
-            response = await self._once(method, path, query, body, content_type, limit)
+            response = await self._once(ask)
         return response
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None,
-        body: Any,
-        content_type: str,
-        limit: aiohttp.ClientTimeout,
-    ) -> aiohttp.ClientResponse:
+    async def _once(self, ask: _Ask) -> aiohttp.ClientResponse:
         client = self._client
-        headers = {"Accept": "application/json", "Content-Type": content_type, **client.default_headers}
-        await client.update_params_for_auth(headers, None, ["BearerToken"], path, method, body)
-        url = f"{client.configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        answer = await client.rest_client.request(method, url, headers=headers, body=body, _request_timeout=limit)
+        headers = {"Accept": "application/json", "Content-Type": ask.content_type, **client.default_headers}
+        await client.update_params_for_auth(headers, None, ["BearerToken"], ask.path, ask.method, ask.body)
+        url = f"{client.configuration.host}{ask.path}" + (f"?{urlencode(ask.query)}" if ask.query else "")
+        answer = await client.rest_client.request(
+            ask.method, url, headers=headers, body=ask.body, _request_timeout=ask.limit
+        )
         return answer.response  # type: ignore[no-any-return]
 
     async def _reload(self) -> None:
@@ -172,7 +170,7 @@ def describe(error: BaseException) -> str:
         return "timed out"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect to {error.host}:{error.port}: {_reason(error.os_error)}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)
 
 
 def _reason(error: OSError) -> str:

@@ -16,6 +16,8 @@ import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
+from foreman.kube.logs import one_line
+
 HOME_CONFIG = "~/.kube/config"
 _MALFORMED = (ConfigException, yaml.YAMLError, ValueError)
 # What the client's loader trips over when something else stands where it expects an object.
@@ -46,7 +48,7 @@ class Credentials:
         except OSError as error:
             raise NoCluster(f"cannot read {error.filename or self._named()}: {error.strerror or error}") from error
         except _MALFORMED as error:
-            raise NoCluster(f"{self._named()}: {_one_line(error)}") from error
+            raise NoCluster(f"{self._named()}: {one_line(error)}") from error
         except _SHAPELESS as error:
             raise NoCluster(f"{self._named()}: is not a kubeconfig, or a part of it has the wrong type") from error
         return configuration
@@ -94,7 +96,3 @@ def _content(path: str | None) -> bytes:
 
 def _in_pod() -> bool:
     return bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

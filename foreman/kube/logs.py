@@ -78,3 +78,8 @@ def _moment(record: logging.LogRecord) -> datetime:
 def _shown(value: object) -> str:
     text = str(value)
     return json.dumps(text, ensure_ascii=False) if not text or any(sign in text for sign in ' "=') else text
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, without its line breaks; its class when it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
+from foreman.kube.logs import one_line
 from foreman.kube.runtime import AsyncioRuntime
 from foreman.runtime import ProcessExit, Signal
 
@@ -59,7 +60,7 @@ async def _live(program: Program) -> int:
     except Unusable:
         raise
     except ProcessExit as end:
-        log.error("ending: %s", _one_line(end), extra={"exit": FAILED})
+        log.error("ending: %s", one_line(end), extra={"exit": FAILED})
         return FAILED
     except Exception:
         log.exception("ending because of a bug in foreman", extra={"exit": FAILED})
@@ -81,7 +82,3 @@ def _end(number: signal.Signals, stop: Signal) -> None:
         asyncio.get_running_loop().remove_signal_handler(each)
         # Not the default action: the first process of a container has none.
         signal.signal(each, lambda number, frame: os._exit(128 + number))
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
