@@ -22,9 +22,10 @@ import pytest
 from kubeconfigs import kubeconfig
 from lab import Lab
 
-from foreman.api import Lease, ObjectMeta
+from foreman.api import AgenticTask, Lease, ObjectMeta
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
+from foreman.kube.paths import path_of
 from sim.apiserver import ApiServer
 from sim.garbage import GarbageCollector
 from sim.http.clock import LoopClock
@@ -32,6 +33,11 @@ from sim.http.serve import Server
 
 WATCH_SECONDS = 1
 _numbers = itertools.count()
+
+
+async def clear_tasks(connection: Connection, namespace: str) -> None:
+    """Leave no task behind: on a server that tests share, operators of other tests would take it on."""
+    await connection.request("DELETE", path_of(AgenticTask, namespace))
 
 
 class SimArm:
@@ -80,6 +86,8 @@ class KubeArm:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        for namespace in (self.namespace, f"{self.namespace}-b"):
+            self.run(clear_tasks(self._connection, namespace))
         self.run(self._connection.close())
         self._stop()
         self._runner.close()

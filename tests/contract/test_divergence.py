@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from arms import clear_tasks
 from dialogue import Answer, Ask, Dialogue
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -249,7 +250,9 @@ async def talk(connection: Connection, namespace: str, sequence: list[Ask]) -> t
     answers = [await dialogue.ask(ask) for ask in sequence]
     last = body("zz-last", {"kind": "freeform", "payload": {}}, {})
     assert (await dialogue.ask(Ask("POST", TASKS, last))).code == 201
-    return answers, await dialogue.watched(TASKS, reply.data["metadata"]["resourceVersion"], "zz-last")
+    events = await dialogue.watched(TASKS, reply.data["metadata"]["resourceVersion"], "zz-last")
+    await clear_tasks(connection, namespace)
+    return answers, events
 
 
 def told(answer: Answer) -> Any:
