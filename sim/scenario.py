@@ -18,6 +18,7 @@ from sim.draw import Distribution, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
 from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
+from sim.schedule import Late
 from sim.shapes import Arrivals, Batch, Independent, Shape
 from sim.units import Chance, Duration, Interval
 
@@ -195,9 +196,18 @@ class Bug(Strict):
     title: str
 
 
+class Recorded(Strict):
+    """Of a counterexample: the version of Foreman that wrote it, what it breaks, and the digest of its run."""
+
+    foreman: str
+    violates: str
+    digest: str
+
+
 class Scenario(Strict):
     """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
 
+    With a `schedule` every message is as quick as its distribution allows, except those listed there.
     `allowCycles` and `allowMissing` admit tasks that wait for each other, or name tasks and agents that do not exist.
     """
 
@@ -216,10 +226,12 @@ class Scenario(Strict):
     executor: Behaviour = Behaviour()
     network: Network = Network()
     apiserver: ApiServers = ApiServers()
+    schedule: tuple[Late, ...] | None = None
     faults: tuple[Fault, ...] = ()
     mutations: tuple[str, ...] = ()
     checks: Checks = Checks()
     bug: Bug | None = None
+    recorded: Recorded | None = None
     expect: dict[str, Any] = {}
     allow_cycles: Flag = Field(default=False, alias="allowCycles")
     allow_missing: Flag = Field(default=False, alias="allowMissing")
