@@ -81,7 +81,7 @@ TASK_PARTS: Mapping[str, frozenset[str]] = MappingProxyType({USER: frozenset({"s
 
 NODE_WRITERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        OPERATOR: frozenset({"phase", "conditions", "update_request"}),
+        OPERATOR: frozenset({"phase", "conditions", "current_task", "update_request"}),
         AGENT: frozenset(
             {"spec", "labels", "phase", "last_heartbeat_time", "capability", "current_task", "agent_version"}
             | {"agent_kind", "os", "arch", "instance"}
