@@ -103,6 +103,9 @@ class NodeController:
     async def _draining(self, node: FleetNode, silence: float) -> float:
         if silence > self.liveness.timeout:
             self.tasks.node_lost(node.metadata.name)
+            if node.status.current_task:
+                nothing = {"current_task": ""}
+                self.nodes.observe(await self.cluster.patch_status(node, nothing, if_version=node.version))
         if silence <= DRAIN_REAP_SECONDS:
             return self.liveness.timeout
         try:
