@@ -183,9 +183,16 @@ class ApiServers(Strict):
 
 
 class Checks(Strict):
-    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw."""
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. The others say how
+    long something may last: `idle`, that a task waits while a node that fits has room; `passedOver`, that a review or
+    verification waits and nodes are given to what begins new work; `attended`, that what is claimed does not run, or what
+    runs is not claimed; `nodes`, that a FleetNode is wrong or missing."""
 
     linearizable: Flag = False
+    idle: Duration = 0
+    passed_over: Duration = Field(default=0, alias="passedOver")
+    attended: Duration = 0
+    nodes: Duration = 0
 
 
 class Bug(Strict):

@@ -105,6 +105,7 @@ class World:
         self._populate()
         self.faults = Faults(self.env, scenario, self.seed, self.hosts, self.links, self.endpoint, self._note)
         self.faults.on_calm = self._maybe_finish
+        self.checkers.up = lambda host: self.hosts[host].up
 
     # composition
 

@@ -1,0 +1,11 @@
+"""The special checks there are."""
+
+from __future__ import annotations
+
+from sim.checkers.attendance import Attendance
+from sim.checkers.nodes import Nodes
+from sim.checkers.special import Check
+from sim.checkers.upstream import Upstream
+from sim.checkers.waits import Waits
+
+SPECIAL: tuple[type[Check], ...] = (Upstream, Waits, Attendance, Nodes)
