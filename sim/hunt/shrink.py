@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import product
 from typing import Any
 
 from sim.hunt.case import Case, Data, record
@@ -24,6 +25,8 @@ AGAIN = 200
 """Fresh schedules tried of the smallest scenario, for one with fewer late messages."""
 MESSAGES = 80
 """Late messages are looked for among at least so many."""
+GROUPS = 4
+"""Groups of nodes of which tiny scenarios are made."""
 FRESH = 40
 """Fresh schedules tried of each smaller scenario."""
 
@@ -43,7 +46,7 @@ class Shrink:
             before = None
             while before != self.case and not self._late():
                 before = self.case
-                for step in (self._sizes, self._messages):
+                for step in (self._sizes, self._leap, self._messages):
                     for _ in step():
                         if progress is not None:
                             progress(self)
@@ -57,6 +60,15 @@ class Shrink:
         return time.perf_counter() > self._until
 
     # the scenario
+
+    def _leap(self) -> Iterator[None]:
+        """Step by step a case gets stuck: the smallest scenarios of its kind are tried too, from the smallest up."""
+        tried: set[str] = set()
+        for data in tiny(self.case.data):
+            yield
+            if _named(data) not in tried and self._breaks_anyhow(data):
+                return
+            tried.add(_named(data))
 
     def _sizes(self) -> Iterator[None]:
         """Every smaller scenario in turn; one that still breaks is taken, and the next are made from it."""
@@ -125,6 +137,25 @@ def sparse(number: int, messages: int) -> dict[int, int]:
     """Up to four late messages among the first so many of a run."""
     stream = Stream(number, "sparse")
     return {1 + stream.below(messages): stream.below(3) for _ in range(1 + stream.below(4))}
+
+
+def tiny(data: Data) -> Iterator[Data]:
+    """The scenario with one or two of everything, smallest first: operators, one group's nodes or twins, tasks; no faults."""
+    groups = [group for group, _ in zip(data["fleet"], range(GROUPS), strict=False)]
+    sizes = sorted(product(range(1, 3), range(1, 3), range(1, 3), range(1, 3)), key=lambda size: (sum(size), size))
+    for (replicas, count, twins, tasks), group in product(sizes, groups):
+        nodes = data["fleet"][group]
+        small = deepcopy(data) | {
+            "fleet": {group: nodes | {"count": count, "twins": min(twins, nodes.get("twins", 1))}}
+        }
+        small["operators"] = data.get("operators", {}) | {
+            "replicas": min(replicas, data.get("operators", {}).get("replicas", 1))
+        }
+        if small.get("workload"):
+            small["workload"]["count"] = min(tasks, small["workload"]["count"])
+        for field in ("linger", "story", "bug", "expect"):
+            small.pop(field, None)
+        yield small | {"expect": {}}
 
 
 def smaller(data: Data) -> Iterator[Data]:
