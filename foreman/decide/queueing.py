@@ -11,10 +11,9 @@ from typing import NamedTuple
 from foreman.api import AgenticTask, TaskKind
 from foreman.decide.requirement import Requirement
 
-
 DEPTH = {TaskKind.REVIEW: 0, TaskKind.VERIFY: 1}
-"""What finishes work comes before what begins some, or a backlog of new work starves every pipeline (#936). All that begins work
-is equal: a stream of one kind must not starve another."""
+"""What finishes work comes before what begins some, or a backlog of new work starves every pipeline (#936). All that begins
+work is equal: a stream of one kind must not starve another."""
 
 
 class GroupKey(NamedTuple):

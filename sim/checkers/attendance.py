@@ -16,7 +16,7 @@ _CLAIMED = (Phase.RUNNING, Phase.VERIFYING)
 class Attendance:
     """Asked for by `checks: {attended: 3m}`: how long the API may say the one and the machines do the other."""
 
-    invariants: ClassVar = ("attended", "no-ghost-run")
+    invariants: ClassVar[tuple[str, ...]] = ("attended", "no-ghost-run")
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court

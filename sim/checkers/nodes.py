@@ -16,7 +16,7 @@ from sim.selection import Change
 class Nodes:
     """Asked for by `checks: {nodes: 3m}`: how long a FleetNode may be wrong, or missing."""
 
-    invariants: ClassVar = ("registered", "node-leak", "current-task")
+    invariants: ClassVar[tuple[str, ...]] = ("registered", "node-leak", "current-task")
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court

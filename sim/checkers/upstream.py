@@ -16,7 +16,7 @@ from sim.shapes import Independent
 class Upstream:
     """Wherever tasks depend on others."""
 
-    invariants: ClassVar = ("dependencies-met", "bounded-wait")
+    invariants: ClassVar[tuple[str, ...]] = ("dependencies-met", "bounded-wait")
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court

@@ -1,7 +1,7 @@
 """Nobody waits for a node that is there: a task that could run and a node that could take it find each other in time.
 
-What keeps a task waiting by right (dependencies, a retry's rest, its Agent's limit) and what a node has room for is read from the
-objects in the API alone; what the scheduler believes is never asked.
+What keeps a task waiting by right (dependencies, a retry's rest, its Agent's limit) and what a node has room for is read from
+the objects in the API alone; what the scheduler believes is never asked.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _DOWNSTREAM = {TaskKind.REVIEW: 0, TaskKind.VERIFY: 1}
 
 
 class Waits:
-    """Asked for by `checks: {idle: 1m}` and `checks: {passedOver: 2m}`; looks at every task at each write, so for small ones."""
+    """Asked for by `checks: {idle: 1m}` and `checks: {passedOver: 2m}`; looks at all tasks at each write: for small ones."""
 
-    invariants: ClassVar = ("work-conserving", "passed-over")
+    invariants: ClassVar[tuple[str, ...]] = ("work-conserving", "passed-over")
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court
