@@ -15,7 +15,18 @@ from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar, cast
 
 from foreman.api.meta import Resource
-from foreman.cluster import Cluster, ClusterError, Event, Expired, Forbidden, Listing, Selector, Unavailable, follow
+from foreman.cluster import (
+    Cluster,
+    ClusterError,
+    Event,
+    Expired,
+    Forbidden,
+    Listing,
+    NotFound,
+    Selector,
+    Unavailable,
+    follow,
+)
 from foreman.runtime import ProcessExit, Runtime
 
 R = TypeVar("R", bound=Resource)
@@ -99,6 +110,18 @@ class Cache(Generic[R]):
     def forget(self, obj: R) -> None:
         """The API server has said that this object is gone: the watch may have missed its end."""
         self._drop(obj.key, int(obj.version))
+
+    async def find_out(self, obj: R) -> None:
+        """What became of a write without an answer: asks until the API server has shown the object, or that it is gone."""
+        meta = obj.metadata
+        while True:
+            await self.runtime.sleep(RETRY_FIRST)
+            try:
+                return self.observe(cast(R, await self.cluster.get(self.kind, meta.name, meta.namespace)))
+            except NotFound:
+                return None
+            except ClusterError:
+                continue
 
     async def run(self) -> None:
         """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""

@@ -41,6 +41,7 @@ class OperatorParts:
     task_controller: type[TaskController] = TaskController
     node_controller: type[NodeController] = NodeController
     liveness: type[Liveness] = Liveness
+    election: type[Election] = Election
 
 
 class Operator:
@@ -76,7 +77,7 @@ class Operator:
         )
         self.explainer = Explainer(cluster, runtime, self.tasks, self.scheduler)
         self.election = (
-            Election(cluster, runtime, options.identity, options.namespace) if options.leader_elect else None
+            parts.election(cluster, runtime, options.identity, options.namespace) if options.leader_elect else None
         )
         self.on_lead: Callable[[], None] | None = None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from foreman.api import IN_FLIGHT, Agent, AgenticTask, Phase
 from foreman.cache import Cache
-from foreman.cluster import Cluster, ClusterError
+from foreman.cluster import Cluster, ClusterError, Unavailable
 from foreman.decide import custody
 from foreman.decide.fleet import Draw, Fleet
 from foreman.decide.queueing import GroupKey, Waiting, rank_of
@@ -116,8 +116,11 @@ class Scheduler:
         try:
             changes = self.assign(task, node, self.runtime.wall(), slot)
             bound = await self.cluster.patch_status(task, changes, if_version=task.version)
-        except ClusterError:
+        except ClusterError as error:
             self.conflicts += 1
+            if isinstance(error, Unavailable):
+                # It may be in: forgotten too early, its place and its Agent's would be given away a second time.
+                await self.tasks.find_out(task)
             del self._binding[key]
             self.give_back(key)
         else:

@@ -12,6 +12,9 @@ from foreman.runtime import Runtime
 from sim.draw import Stream
 from sim.host import SECOND
 
+SPELL = 5.0
+"""Seconds after which an execution notices that the others have become more or fewer."""
+
 
 class Plan(NamedTuple):
     """What a task's executions will be like. `duration` in microseconds; chances per attempt."""
@@ -48,14 +51,16 @@ class SimExecutor:
         holder: str,
         observer: Observer,
         spoil: Spoil | None = None,
+        speed: Callable[[], float] | None = None,
     ) -> None:
-        """`spoil` may change the plan and the fate of an execution."""
+        """`spoil` may change the plan and the fate of an execution; `speed()` is what share of full speed each has now."""
         self.runtime = runtime
         self.plans = plans
         self.luck = luck
         self.holder = holder
         self.observer = observer
         self.spoil = spoil
+        self.speed = speed
 
     async def execute(self, execution: Execution) -> Result | None:
         plan = self.plans[execution.task.key]
@@ -73,7 +78,7 @@ class SimExecutor:
         if self.spoil is not None:
             plan, fate = self.spoil(self.holder, execution, plan, fate)
         seconds = None if fate == "hang" else plan.duration / SECOND
-        if await execution.cancelled.wait(timeout=seconds):
+        if await self._labour(execution, seconds):
             raise Cancelled("the execution was cancelled")
         if fate == "error":
             raise RuntimeError("simulated executor error")
@@ -81,6 +86,19 @@ class SimExecutor:
             return None
         result = stub_result(execution.task, plan.duration / SECOND, plan.duration / SECOND)
         return result if plan.verdict == "GO" else result.evolve(verdict=plan.verdict)
+
+    async def _labour(self, execution: Execution, seconds: float | None) -> bool:
+        """Work for so long, at the speed there is; True if it was cancelled."""
+        if self.speed is None or seconds is None:
+            return await execution.cancelled.wait(timeout=seconds)
+        left = seconds
+        while left > 1e-6:
+            speed = self.speed()
+            spell = min(left / speed, SPELL)
+            if await execution.cancelled.wait(timeout=spell):
+                return True
+            left -= spell * speed
+        return False
 
     def _fate(self, plan: Plan) -> str:
         """Draws only for tasks that can go wrong, so that adding a faulty class does not shift every other draw."""

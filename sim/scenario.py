@@ -182,17 +182,27 @@ class ApiServers(Strict):
     history: Some = 20_000
 
 
+class Contention(Strict):
+    """All executions share one thing (a model server, memory) that serves `capacity` of them at full speed (0: any number).
+    Beyond that it thrashes: twice as many run at a quarter of the speed each."""
+
+    capacity: Count = 0
+
+
 class Checks(Strict):
     """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. The others say how
     long something may last: `idle`, that a task waits while a node that fits has room; `passedOver`, that a review or
     verification waits and nodes are given to what begins new work; `attended`, that what is claimed does not run, or what
-    runs is not claimed; `nodes`, that a FleetNode is wrong or missing."""
+    runs is not claimed; `nodes`, that a FleetNode is wrong or missing; `recovery`, that tasks are open after the last fault.
+    `crowding`: of nodes, against their slots."""
 
     linearizable: Flag = False
     idle: Duration = 0
     passed_over: Duration = Field(default=0, alias="passedOver")
     attended: Duration = 0
     nodes: Duration = 0
+    recovery: Duration = 0
+    crowding: Flag = False
 
 
 class Bug(Strict):
@@ -231,6 +241,7 @@ class Scenario(Strict):
     workload: Workload | None = None
     tasks: dict[str, TaskSeed] = {}
     executor: Behaviour = Behaviour()
+    contention: Contention = Contention()
     network: Network = Network()
     apiserver: ApiServers = ApiServers()
     schedule: tuple[Late, ...] | None = None

@@ -197,11 +197,13 @@ class World:
             heartbeat=times.heartbeat / SECOND, poll=times.poll / SECOND, namespace=None, grace=times.grace / SECOND
         )
 
+        speed = self._speed if self.scenario.contention.capacity else None
+
         async def program(process: Process) -> None:
             host = process.host.name
             instance = instance_of(host, str(process.host.boots))
             luck = Stream(self.seed, f"executor/{instance}")
-            executor = SimExecutor(process, self.plans, luck, instance, self, self.faults.ambushes.spoil)
+            executor = SimExecutor(process, self.plans, luck, instance, self, self.faults.ambushes.spoil, speed)
             identity = Identity(node, instance, spec, group.labels)
             cluster = self.client(process, instance, "agent")
             measure = partial(_measured, capability, process.host)
@@ -211,6 +213,12 @@ class World:
             await agent.run(process.stop)
 
         return program
+
+    def _speed(self) -> float:
+        """Of each execution, as a share of what it would have alone."""
+        running = sum(map(len, self.checkers.live.values()))
+        share = min(1.0, self.scenario.contention.capacity / max(running, 1))
+        return share * share
 
     async def _user(self, process: Process) -> None:
         """Creates the Agents, then the tasks as they arrive; an answer that is missing is asked for again."""

@@ -207,7 +207,8 @@ class Watcher:
             claimed = await self.cluster.patch_status(task, changes, if_version=task.version)
         except ClusterError as error:
             if isinstance(error, Unavailable):
-                await self._find_out(task)
+                # Its slot stays taken until the API server has shown what became of the claim.
+                await self.tasks.find_out(task)
             del self._claiming[key]
             # Perhaps the claim is ours after all, and an orphan for now; perhaps it is still to be had.
             self._reckon(key, self.tasks.get(key))
@@ -216,18 +217,6 @@ class Watcher:
             self._pump()
         else:
             await self._carry_out(claimed)
-
-    async def _find_out(self, task: AgenticTask) -> None:
-        """What became of a claim without an answer; its slot stays taken until the API server has shown it."""
-        while True:
-            await self.runtime.sleep(CLAIM_RETRY_SECONDS)
-            try:
-                live = await self.cluster.get("AgenticTask", task.metadata.name, task.metadata.namespace)
-                return self.tasks.observe(cast(AgenticTask, live))
-            except NotFound:
-                return None
-            except ClusterError:
-                continue
 
     async def _carry_out(self, task: AgenticTask) -> None:
         run = self.run_type(self.cluster, self.runtime, self.executor, task)

@@ -20,6 +20,9 @@ SAFETY = {
     "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
     "write-storm": "no object is written more often than its changes explain",
     "dependencies-met": "a task is assigned only after all it depends on has ended on target",
+    "executor-slots": "no agent process executes more than its node has slots (checks: {crowding: true})",
+    "overcommit": "a lone scheduler never gives a node more tasks than it has slots (checks: {crowding: true})",
+    "one-leader": "who has lost the lease stops writing",
     "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
 }
 LIVENESS = {
@@ -30,6 +33,7 @@ LIVENESS = {
     "passed-over": "no work that ends a pipeline waits while the same node begins another (checks: {passedOver: 2m})",
     "attended": "what is Running is really being executed (checks: {attended: 3m})",
     "no-ghost-run": "nothing runs on for a task that is gone or another's (checks: {attended: 3m})",
+    "recovery": "every task has ended so long after the last fault (checks: {recovery: 5m})",
     "registered": "a live agent has its FleetNode (checks: {nodes: 3m})",
     "node-leak": "a FleetNode that is Draining goes once its agent has left (checks: {nodes: 3m})",
     "current-task": "a FleetNode shows only a task that it holds (checks: {nodes: 3m})",

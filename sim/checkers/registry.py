@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from sim.checkers.attendance import Attendance
+from sim.checkers.crowding import Crowding
+from sim.checkers.leadership import Leadership
 from sim.checkers.nodes import Nodes
+from sim.checkers.recovery import Recovery
 from sim.checkers.special import Check
 from sim.checkers.upstream import Upstream
 from sim.checkers.waits import Waits
 
-SPECIAL: tuple[type[Check], ...] = (Upstream, Waits, Attendance, Nodes)
+SPECIAL: tuple[type[Check], ...] = (Upstream, Waits, Attendance, Nodes, Crowding, Leadership, Recovery)

@@ -6,13 +6,15 @@ knows of it. A file of this folder holds the mutations of one origin.
 
 from __future__ import annotations
 
+from sim.mutations.dispatchers import DISPATCHERS
+from sim.mutations.kubernetes import KUBERNETES
 from sim.mutations.original import ORIGINAL
 from sim.mutations.product import Mutation, Product
 from sim.mutations.safeguards import SAFEGUARDS
 
 __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 
-MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL}
+MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS}
 
 
 def mutated(names: tuple[str, ...]) -> Product:
