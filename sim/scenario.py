@@ -182,9 +182,17 @@ class ApiServers(Strict):
 
 
 class Checks(Strict):
-    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw."""
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw; the others are the
+    invariants of similar names (`foreman sim run` tells them): durations and counts are what they tolerate."""
 
     linearizable: Flag = False
+    abandoned: Duration = 0
+    departures: Flag = False
+    idle: Duration = 0
+    stranding: Duration = 0
+    urgency: Flag = False
+    conditions: Flag = False
+    reconciles: Count = 0
 
 
 class Bug(Strict):

@@ -108,6 +108,7 @@ class World:
         self.stats.on_settled = self._settled
         one_scheduler = scenario.operators.replicas == 1
         self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
+        self.checkers.reconciles = lambda: self.counted["reconciles"]
         self.histories = Histories(self.now) if check and scenario.checks.linearizable else None
         if check:
             self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]

@@ -51,6 +51,7 @@ class Checkers:
         self.exact_agent_limit = exact_agent_limit
         self.on_violation = on_violation
         self.special: list[Check] = []
+        self.reconciles: Callable[[], int] = lambda: 0
         self._checks: Counter[str] = Counter()
         self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
         self._writes_seen = 0

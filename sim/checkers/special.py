@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sim.checkers.keeping import Abandoned, CleanDeparture, EarnedEnd, StolenRun
+from sim.checkers.placing import Stranded, Urgency, WorkConserving
+from sim.checkers.upkeep import KeptConditions, ReconcileStorm
 from sim.selection import Change
 
 if TYPE_CHECKING:
@@ -27,4 +30,14 @@ class Check(Protocol):
         ...
 
 
-SPECIAL: tuple[type[Check], ...] = ()
+SPECIAL: tuple[type[Check], ...] = (
+    Abandoned,
+    StolenRun,
+    CleanDeparture,
+    EarnedEnd,
+    WorkConserving,
+    Stranded,
+    Urgency,
+    KeptConditions,
+    ReconcileStorm,
+)
