@@ -101,8 +101,7 @@ class NodeController:
         return self.liveness.timeout - silence + SLACK_SECONDS
 
     async def _draining(self, node: FleetNode, silence: float) -> float:
-        if silence > self.liveness.timeout:
-            self.tasks.node_lost(node.metadata.name)
+        self.tasks.node_lost(node.metadata.name)
         if silence <= DRAIN_REAP_SECONDS:
             return self.liveness.timeout
         try:

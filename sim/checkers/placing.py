@@ -82,7 +82,7 @@ class WorkConserving:
         nodes = fleet(server)
         found: dict[tuple[str, str], int] = {}
         for key, task in server.tables["AgenticTask"].items():
-            if not eligible(server, task, server.now()):
+            if not eligible(server, task, server.wall()):
                 continue
             self.court.exercised("work-conserving")
             want = wanted(server, task)
@@ -139,7 +139,7 @@ class Stranded:
         nodes = fleet(server)
         waiting = {}
         for key, task in server.tables["AgenticTask"].items():
-            if eligible(server, task, server.now()) and (blocked := self._stranded(task, nodes)):
+            if eligible(server, task, server.wall()) and (blocked := self._stranded(task, nodes)):
                 waiting[key] = since = self.since.get(key, now)
                 if 0 <= since < now - self.bound:
                     waiting[key] = -1
@@ -196,7 +196,7 @@ class Urgency:
             other = server.tables["AgenticTask"][key]
             same = wanted(server, other) == wanted(server, task) and agent_key(other) == agent_key(task)
             seen = self.court.now() - since > SIGHT and not other.status.handbacks
-            if same and seen and other.spec.priority > task.spec.priority and eligible(server, other, server.now()):
+            if same and seen and other.spec.priority > task.spec.priority and eligible(server, other, server.wall()):
                 why = f"placed before {key}, priority {other.spec.priority} against {task.spec.priority}"
                 self.court.fail("urgency", task.key, why)
                 return

@@ -16,7 +16,7 @@ from foreman.liveness import Liveness
 from foreman.node_controller import NodeController
 from foreman.scheduler import Scheduler
 from foreman.task_controller import TaskController
-from sim.mutations.latent_agent import LATENT_AGENT, TimelessWatcher, loosened
+from sim.mutations.latent_agent import LATENT_AGENT, SecretiveWatcher, TimelessWatcher, loosened
 from sim.mutations.product import Mutation, Product, operator
 
 _HELD = (Phase.RUNNING, Phase.VERIFYING)
@@ -70,6 +70,13 @@ class UnclaimedForEver(TaskController):
         if task.status.phase is Phase.SCHEDULED and not self.liveness.stale(task.status.assigned_node):
             return None
         return await super()._guard(task)
+
+
+class InattentiveController(TaskController):
+    """Leaves what is assigned to a node that leaves to the expiry of claims (L25)."""
+
+    def left_behind(self, task: AgenticTask) -> bool:
+        return False
 
 
 class TimelessController(TaskController):
@@ -162,6 +169,11 @@ def _credulous(product: Product) -> Product:
     return operator(task_controller=CredulousController)(loosened(_expiries)(product))
 
 
+def _inattentive(product: Product) -> Product:
+    product = replace(product, agent=replace(product.agent, watcher=SecretiveWatcher))
+    return operator(task_controller=InattentiveController)(product)
+
+
 def _timeless(product: Product) -> Product:
     product = replace(product, agent=replace(product.agent, watcher=TimelessWatcher))
     return operator(task_controller=TimelessController)(product)
@@ -192,6 +204,7 @@ LATENT: dict[str, Mutation] = {
         "conditions are replaced as a whole, unconditionally", "kept-conditions", loosened(_conditions_alone)
     ),
     "no-deadlines": Mutation("timeoutSeconds is ignored", "eventually-stable", _timeless),
+    "drain-keeps-assigned": Mutation("what is assigned to a draining node stays there", "clean-departure", _inattentive),
     "no-priority": Mutation("priority is ignored", "urgency", operator(scheduler=LevelScheduler)),
     "always-first-fit": Mutation(
         "the first node that fits by name is taken", "stranded", operator(scheduler=FirstFitScheduler)

@@ -153,7 +153,4 @@ LATENT_AGENT: dict[str, Mutation] = {
         agent(registrar=NamesakeRegistrar, watcher=CoarseNamesakeWatcher),
     ),
     "abrupt-end": Mutation("an agent told to end just ends", "clean-departure", agent(watcher=AbruptWatcher)),
-    "drain-keeps-assigned": Mutation(
-        "what is assigned to a draining node stays there", "clean-departure", agent(watcher=SecretiveWatcher)
-    ),
 }
