@@ -12,7 +12,6 @@ from foreman.decide import custody, pending
 from foreman.decide.fleet import Fleet
 from foreman.decide.queueing import GroupKey, Rank
 from foreman.decide.requirement import agent_key
-from foreman.liveness import Liveness
 from foreman.node_controller import NodeController
 from foreman.scheduler import Scheduler
 from foreman.task_controller import TaskController
@@ -204,12 +203,12 @@ LATENT: dict[str, Mutation] = {
         "conditions are replaced as a whole, unconditionally", "kept-conditions", loosened(_conditions_alone)
     ),
     "no-deadlines": Mutation("timeoutSeconds is ignored", "eventually-stable", _timeless),
-    "drain-keeps-assigned": Mutation("what is assigned to a draining node stays there", "clean-departure", _inattentive),
+    "drain-keeps-assigned": Mutation(
+        "what is assigned to a draining node stays there", "clean-departure", _inattentive
+    ),
     "no-priority": Mutation("priority is ignored", "urgency", operator(scheduler=LevelScheduler)),
     "always-first-fit": Mutation(
         "the first node that fits by name is taken", "stranded", operator(scheduler=FirstFitScheduler)
     ),
-    "eternal-strikes": Mutation(
-        "no strike is ever forgiven", "earned-end", operator(task_controller=StrictController)
-    ),
+    "eternal-strikes": Mutation("no strike is ever forgiven", "earned-end", operator(task_controller=StrictController)),
 }

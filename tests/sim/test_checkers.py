@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from court import METAL, Court
+from special_cases import CASES as SPECIAL_CASES
 from support import new_task
 
 from foreman.api import Phase
@@ -15,7 +16,7 @@ from sim.linearize import Operation, check
 from sim.register import INITIAL, REGISTER, Call, Register
 
 Deed = Callable[[Court], None]
-CASES: list[tuple[str, bool, Deed]] = []
+CASES: list[tuple[str, bool, Deed]] = list(SPECIAL_CASES)
 SECOND = 1_000_000
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from sim.checkers import LIVENESS, SAFETY
-from sim.load import load, shipped
+from sim.load import load, shipped, zoo
 from sim.mutations import MUTATIONS
 from sim.result import exit_code, result_of
 from sim.trace import Trace
@@ -77,11 +77,19 @@ def test_a_mutation_turns_its_scenario_red(mutation: str, scenario: str, invaria
     pytest.fail(f"{mutation} violated only {sorted(seen)}")
 
 
+def as_list(wanted: str | list[str]) -> list[str]:
+    return [wanted] if isinstance(wanted, str) else wanted
+
+
 def test_every_invariant_and_every_mutation_has_a_negative_control() -> None:
-    assert {invariant for _, _, invariant in RED} == set(SAFETY) | set(LIVENESS)
-    assert {mutation for mutation, _, _ in RED} == set(MUTATIONS)
+    in_zoo = {
+        (m, v) for name in zoo() for s in [load(name)] for m in s.mutations for v in as_list(s.expect["violates"])
+    }
+    red = {(mutation, invariant) for mutation, _, invariant in RED} | in_zoo
+    assert {invariant for _, invariant in red} == set(SAFETY) | set(LIVENESS)
+    assert {mutation for mutation, _ in red} == set(MUTATIONS)
     for mutation, invariants in MUTATIONS.items():
-        assert (mutation, invariants.breaks) in {(name, invariant) for name, _, invariant in RED}
+        assert (mutation, invariants.breaks) in red
 
 
 def test_the_same_seed_gives_the_same_digest_and_another_seed_another() -> None:
