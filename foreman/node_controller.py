@@ -101,7 +101,8 @@ class NodeController:
         return self.liveness.timeout - silence + SLACK_SECONDS
 
     async def _draining(self, node: FleetNode, silence: float) -> float:
-        self.tasks.node_lost(node.metadata.name)
+        if silence > self.liveness.timeout:
+            self.tasks.node_lost(node.metadata.name)
         if silence <= DRAIN_REAP_SECONDS:
             return self.liveness.timeout
         try:

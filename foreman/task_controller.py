@@ -113,7 +113,7 @@ class TaskController:
             self._since[key] = (status.phase, status.attempt, self.runtime.now())  # type: ignore[assignment]
 
     def node_lost(self, name: str) -> None:
-        """The node has gone silent, or leaves: look at everything assigned to it."""
+        """The node has gone silent: look at everything assigned to it."""
         for key in self.scheduler.fleet.tasks_on(name):
             self.queue.add(key)
 

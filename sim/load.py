@@ -119,7 +119,7 @@ def _find(given: str) -> str:
         inside = sorted(path.name for path in Path(given).glob("*.y*ml"))
         raise BadScenario([f"{given}: is a directory: expected a file{_choice(inside)}"])
     near = did_you_mean(Path(given).stem, known)
-    raise BadScenario([f"{given}: no such file, and no scenario of that name{_choice(known)}{near}"])
+    raise BadScenario([f"{given}: no such file, and no scenario of that name{_choice(shipped())}{near}"])
 
 
 def _choice(names: Iterable[str]) -> str:

@@ -50,9 +50,9 @@ def eligible(server: ApiServer, task: AgenticTask, wall: int) -> bool:
     name = agent_key(task)
     agent = server.tables["Agent"].get(name)
     if agent is None or agent.spec.max_concurrent_tasks is None:
-        return bool(agent) or not name
+        return name == "" or agent is not None
     busy = [each for each in tasks.values() if agent_key(each) == name and each.status.phase in IN_FLIGHT]
-    return len(busy) < agent.spec.max_concurrent_tasks
+    return bool(len(busy) < agent.spec.max_concurrent_tasks)
 
 
 class WorkConserving:

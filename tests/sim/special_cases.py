@@ -48,6 +48,7 @@ def a_claim_somebody_works_for(court: Court) -> None:
 @breaks("stolen-run")
 def a_namesake_gives_back_what_another_executes(court: Court) -> None:
     court.ask("")
+    court.wait(1)
     court.beat()
     court.running()
     court.start()
@@ -57,6 +58,7 @@ def a_namesake_gives_back_what_another_executes(court: Court) -> None:
 @keeps("stolen-run")
 def a_namesake_gives_back_what_a_silent_one_had(court: Court) -> None:
     court.ask("")
+    court.wait(1)
     court.beat()
     court.running()
     court.start()
@@ -120,10 +122,14 @@ def waiting_beside_an_idle_node(court: Court) -> None:
     court.beat()
 
 
+def _unready(court: Court, name: str) -> None:
+    court.server.patch_status("op", court.server.get("test", "FleetNode", name), {"phase": "NotReady"}, None)
+
+
 @keeps("work-conserving")
 def waiting_for_a_node_that_is_busy_or_another(court: Court) -> None:
     court.ask("checks: {idle: 1m}")
-    court.node("n2", phase="NotReady")
+    _unready(court, "n2")
     court.running()
     court.pending("b")
     court.pending("c", requiredCapability={"accelerator": "cuda"})
@@ -155,9 +161,9 @@ def a_small_task_on_the_big_node(court: Court) -> None:
 @keeps("stranded")
 def a_small_task_on_the_big_node_for_want_of_another(court: Court) -> None:
     _two_sizes(court)
-    court.node("n2", phase="NotReady")
+    _unready(court, "n2")
     court.assign("small", "n1")
-    court.node("n2", phase="Ready")
+    court.node("n2", phase="Ready", last_heartbeat_time=2_000_000_000)
     _a_big_one_waits(court)
 
 
