@@ -131,7 +131,15 @@ class TaskController:
             custody.past_deadline(task, seconds)
             or custody.unclaimed_too_long(task, seconds)
             or self.liveness.stale(task.status.assigned_node)
+            or self.left_behind(task)
         )
+
+    def left_behind(self, task: AgenticTask) -> bool:
+        """Whether it is assigned to a node that claims nothing more. The agent gives back what it sees while it drains; an
+        assignment that crosses with its farewell reaches nobody."""
+        node = self.nodes.get(task.status.assigned_node)
+        draining = node is not None and node.status.phase is FleetNodePhase.DRAINING
+        return draining and task.status.phase is Phase.SCHEDULED
 
     # reconcile
 
@@ -202,6 +210,9 @@ class TaskController:
     async def _guard(self, task: AgenticTask) -> float | None:
         """Take the claim back if its node is silent, or end the task if its time is up."""
         name = task.status.assigned_node
+        if self.left_behind(task):
+            await self._write(task, custody.leave(task, self.runtime.wall()).changes)
+            return None
         _, _, since = self._since.get(task.key, (None, 0, self.runtime.now()))
         seconds = self.runtime.now() - since
         # A silent node cannot have claimed: a task assigned to it after it fell silent has the full time for that,

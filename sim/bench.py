@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import simpy
 
+from sim.collector import uncollected
 from sim.host import SECOND
 from sim.load import load, parse
-from sim.world import World, uncollected
+from sim.world import World
 
 PENDING = 1000
 TIMEOUTS = 10_000

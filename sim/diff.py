@@ -13,11 +13,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from sim.collector import uncollected
 from sim.scenario import Scenario
 from sim.selection import Change
 from sim.story import read_trace
 from sim.trace import Digest, Row, Trace, summary
-from sim.world import World, uncollected
+from sim.world import World
 
 T = TypeVar("T")
 WRITES = ("create", "patch", "patch_status", "delete")

@@ -190,11 +190,8 @@ class Contention(Strict):
 
 
 class Checks(Strict):
-    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. The others say how
-    long something may last: `idle`, that a task waits while a node that fits has room; `passedOver`, that a review or
-    verification waits and nodes are given to what begins new work; `attended`, that what is claimed does not run, or what
-    runs is not claimed; `nodes`, that a FleetNode is wrong or missing; `recovery`, that tasks are open after the last fault.
-    `crowding`: of nodes, against their slots."""
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. The others are the
+    invariants of similar names (`foreman sim run` tells them): durations and counts are what they tolerate."""
 
     linearizable: Flag = False
     idle: Duration = 0
@@ -203,6 +200,11 @@ class Checks(Strict):
     nodes: Duration = 0
     recovery: Duration = 0
     crowding: Flag = False
+    departures: Flag = False
+    stranding: Duration = 0
+    urgency: Flag = False
+    conditions: Flag = False
+    reconciles: Count = 0
 
 
 class Bug(Strict):

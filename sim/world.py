@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -22,6 +20,7 @@ from sim.apiserver import ApiServer
 from sim.checkers import SPECIAL, Checkers, Violation
 from sim.clock import Clock
 from sim.cluster import Endpoint, SimCluster
+from sim.collector import uncollected
 from sim.draw import Stream
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
@@ -116,6 +115,7 @@ class World:
         self.stats.on_settled = self._settled
         one_scheduler = scenario.operators.replicas == 1
         self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
+        self.checkers.reconciles = lambda: self.counted["reconciles"]
         self.histories = Histories(self.now) if check and scenario.checks.linearizable else None
         if check:
             self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
@@ -275,7 +275,7 @@ class World:
 
     def _violated(self, violation: Violation) -> None:
         if len(self.checkers.violations) >= self.enough:
-            self._stop()
+            self._stopped = True
         if self.trace is not None:
             self.trace.add(
                 "checker", "violation", key=violation.task, detail=f"{violation.invariant}: {violation.message}"
@@ -369,19 +369,6 @@ class World:
             self.checkers.claims(self.histories.violations())
         if not self.interrupted:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without Python's garbage collector. A run makes no cyclic garbage to speak of (crashed processes are kept anyway), but
-    holds a lot that each collection would look through: that takes a fifth of the time, and more the larger the fleet."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _measured(capability: NodeCapability, host: Host) -> NodeCapability:

@@ -121,6 +121,14 @@ def _struck(task: AgenticTask, node: str, prior: int) -> dict[str, int | None]:
     return {name: count or None for name, count in counts.items()}
 
 
+def leave(task: AgenticTask, wall: int) -> Write:
+    """Take back what is only assigned to a node that has said that it leaves: nobody there will claim it. No strike (L25)."""
+    message = f'taken back from node "{task.status.assigned_node}", which is draining'
+    conditions = with_condition(task.status.conditions, CONDITION_SCHEDULED, False, "NodeDraining", message, wall)
+    changes = {**CLAIM_CLEARED, "phase": after(task.status.phase, Event.HANDED_BACK), "conditions": conditions}
+    return Write(changes, "NodeDraining")
+
+
 def time_out(task: AgenticTask, wall: int) -> Write:
     """End a task that ran past its deadline although its node is alive: a hung executor, or an agent that does not
     enforce it."""

@@ -24,6 +24,12 @@ SAFETY = {
     "overcommit": "a lone scheduler never gives a node more tasks than it has slots (checks: {crowding: true})",
     "one-leader": "who has lost the lease stops writing",
     "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
+    "stolen-run": "a process loses what it executes to another of its name only when it has been silent",
+    "clean-departure": "no task is struck for a node that has said it leaves (checks: {departures: true})",
+    "earned-end": "a task is given up only when three of its strikes stand",
+    "stranded": "no task waits for a node held by one that fitted a smaller one (checks: {stranding: 1m})",
+    "urgency": "of equal demands the most urgent is placed first (checks: {urgency: true})",
+    "kept-conditions": "a condition that has been told is never lost (checks: {conditions: true})",
 }
 LIVENESS = {
     "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
@@ -37,6 +43,7 @@ LIVENESS = {
     "registered": "a live agent has its FleetNode (checks: {nodes: 3m})",
     "node-leak": "a FleetNode that is Draining goes once its agent has left (checks: {nodes: 3m})",
     "current-task": "a FleetNode shows only a task that it holds (checks: {nodes: 3m})",
+    "reconcile-storm": "the controllers look no oftener than the tasks explain (checks: {reconciles: 40})",
 }
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from sim.collector import uncollected
 from sim.hunt.coverage import Coverage
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
@@ -22,7 +23,7 @@ from sim.hunt.trial import Probe, Trial, attempt, gravity
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.trace import Trace
-from sim.world import World, uncollected
+from sim.world import World
 
 AHEAD = 8
 """Chunks under way."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from sim.mutations.dispatchers import DISPATCHERS
 from sim.mutations.kubernetes import KUBERNETES
+from sim.mutations.latent import LATENT
 from sim.mutations.original import ORIGINAL
 from sim.mutations.product import Mutation, Product
 from sim.mutations.safeguards import SAFEGUARDS
 
 __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 
-MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS}
+MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS, **LATENT}
 
 
 def mutated(names: tuple[str, ...]) -> Product:

@@ -157,3 +157,13 @@ def test_a_deadline_that_has_passed_is_a_timeout():
 )
 def test_silence_in_the_originals_words(known, beat, detail):
     assert custody.silence_detail(known, beat) == detail
+
+
+def test_a_task_taken_back_from_a_node_that_leaves_is_not_struck() -> None:
+    task = held(Phase.SCHEDULED, strikes={"b": 1})
+    step = custody.leave(task, NOW)
+    left = merge(task.status, step.changes)
+    told = condition(left.conditions, "Scheduled")
+    assert (left.phase, left.assigned_node, left.strikes, left.attempt) == (Phase.PENDING, "", {"b": 1}, 1)
+    assert (told.status, told.reason) == ("False", "NodeDraining")
+    assert "which is draining" in told.message

@@ -9,9 +9,10 @@ from support import new_agent, new_node, new_task
 from foreman.api import AgenticTask, Condition, Phase
 from foreman.executors import Execution
 from sim.apiserver import ApiServer
-from sim.checkers import Checkers, Violation
+from sim.checkers import SPECIAL, Checkers, Violation
 from sim.clock import Clock
 from sim.host import EPOCH, SECOND, Signal
+from sim.load import parse
 
 ROLES = {"op": "operator", "n1/1": "agent", "n1/2": "agent", "n2/1": "agent"}
 METAL = {"accelerator": "metal", "total_ram_gb": 32, "available_ram_gb": 32}
@@ -32,6 +33,12 @@ class Court:
             self.server.create(f"{name}/1", new_node(name, slots=slots))
             self.node(name, phase="Ready", capability=METAL)
             self.beat(name)
+
+    def ask(self, text: str) -> None:
+        """Put the checks on that a scenario with these keys has."""
+        scenario = parse(f"fleet: {{n: {{twins: 2}}}}\nworkload: {{count: 1}}\n{text}", "court.yaml")
+        self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
+        self.server.observers += [each.committed for each in self.checkers.special]
 
     def wait(self, seconds: int) -> None:
         self.time += seconds * SECOND

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from court import METAL, Court
+from special_cases import CASES as SPECIAL_CASES
 from support import new_task
 
 from foreman.api import Phase
@@ -15,7 +16,7 @@ from sim.linearize import Operation, check
 from sim.register import INITIAL, REGISTER, Call, Register
 
 Deed = Callable[[Court], None]
-CASES: list[tuple[str, bool, Deed]] = []
+CASES: list[tuple[str, bool, Deed]] = list(SPECIAL_CASES)
 SECOND = 1_000_000
 
 
@@ -504,10 +505,11 @@ def test_its_legal_twin_is_not(invariant: str, deed: Deed) -> None:
 
 
 def test_every_invariant_has_both_twins() -> None:
-    """Those of the special checks have theirs in the zoo, where they are asked for."""
+    """Those of the special checks may have theirs in the zoo, where they are asked for."""
     of_all_runs = {*SAFETY, *LIVENESS} - {name for check in SPECIAL for name in check.invariants}
-    assert {invariant for invariant, red, _ in CASES if red} == of_all_runs
-    assert {invariant for invariant, red, _ in CASES if not red} == of_all_runs
+    red = {invariant for invariant, broken, _ in CASES if broken}
+    assert red >= of_all_runs
+    assert {invariant for invariant, broken, _ in CASES if not broken} == red
 
 
 def test_too_soon_after_a_fault_nothing_is_judged_unless_all_has_ended() -> None:
