@@ -103,6 +103,9 @@ class NodeController:
     async def _draining(self, node: FleetNode, silence: float) -> float:
         if silence > self.liveness.timeout:
             self.tasks.node_lost(node.metadata.name)
+            if node.status.current_task:
+                nothing = {"current_task": ""}
+                self.nodes.observe(await self.cluster.patch_status(node, nothing, if_version=node.version))
         if silence <= DRAIN_REAP_SECONDS:
             return self.liveness.timeout
         try:
@@ -116,13 +119,17 @@ class NodeController:
         phase = FleetNodePhase.NOT_READY if stale else FleetNodePhase.READY
         reason = REASON_HEARTBEAT_STALE if stale else REASON_HEARTBEAT_FRESH
         told = condition(node.status.conditions, CONDITION_READY)
-        if node.status.phase is phase and told is not None and told.reason == reason:
+        misleading = stale and bool(node.status.current_task)
+        if node.status.phase is phase and told is not None and told.reason == reason and not misleading:
             return
         message = "no heartbeat within 1m30s" if stale else "heartbeat received"
         conditions = with_condition(
             node.status.conditions, CONDITION_READY, not stale, reason, message, self.runtime.wall()
         )
         changes: dict[str, Any] = {"phase": phase, "conditions": conditions}
+        if misleading:
+            # Its agent cannot say any more that the task was taken back; it will write what it runs when it comes back.
+            changes["current_task"] = ""
         try:
             self.nodes.observe(await self.cluster.patch_status(node, changes, if_version=node.version))
         except NotFound:

@@ -25,7 +25,7 @@ class Scheduler:
     """Places waiting tasks. `give_back(key)` returns a task whose binding was refused."""
 
     assign = staticmethod(custody.assign)
-    rank_of = staticmethod(rank_of)
+    rank = staticmethod(rank_of)
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Scheduler:
         """Let an eligible task wait for a node."""
         if task.key not in self._binding:
             agent = agent_key(task)
-            self.waiting.add(self.rank_of(task), GroupKey(self._want(task), agent))
+            self.waiting.add(self.rank(task), GroupKey(self._want(task), agent))
             self._plan()
 
     def withdraw(self, key: str) -> None:

@@ -15,6 +15,8 @@ from sim.kinds import Strict, Whole, one_of, refusal, refusing
 from sim.units import Chance, Duration, Signed, rate, show_rate
 
 VERDICTS = ("GO", "NO-GO", "INCOMPLETE", "GATE-PASS", "GATE-FAIL", "GATE-ERROR")
+UNKNOWN_VERDICT = "ERROR"
+"""One that executors have been seen to say and that the API server refuses."""
 WRITES = ("create", "patch", "patch_status", "delete")
 VERBS = ("get", "list", "watch", *WRITES)
 
@@ -121,7 +123,7 @@ class Fault(Strict):
     then: Duration = 0
     direction: Literal["both", "out", "in"] = "both"
     by: Signed = 0
-    verdict: one_of(VERDICTS, "verdict") = "NO-GO"  # type: ignore[valid-type]
+    verdict: one_of((*VERDICTS, UNKNOWN_VERDICT), "verdict") = "NO-GO"  # type: ignore[valid-type]
     to: Capability | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from sim.scenario import Scenario
 from sim.schema import schema
 from sim.source import BadScenario, Problem, Source, in_file
 
-__all__ = ["BadScenario", "host_names", "load", "node_names", "parse", "schema", "shipped", "zoo"]
+__all__ = ["BadScenario", "check", "host_names", "load", "node_names", "parse", "schema", "shipped", "zoo"]
 
 FILE_BYTES_MAX = 2**20
 _ROUNDS = 20
@@ -65,6 +66,11 @@ def parse(text: str, filename: str, sets: Sequence[str] = (), seed: int | None =
     if problems := validate.problems(scenario):
         raise origin.bad(problems)
     return scenario
+
+
+def check(data: Any, filename: str = "scenario") -> Scenario:
+    """The scenario that plain data describes. Raises BadScenario."""
+    return parse(json.dumps(data), filename)
 
 
 def _change(origin: Source, sets: Sequence[str]) -> None:

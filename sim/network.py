@@ -7,8 +7,10 @@ each other, not that every message differs a little.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 from sim.draw import Distribution, Stream
+from sim.schedule import Drawn, Schedule
 
 Delay = Callable[[], int]
 
@@ -20,32 +22,32 @@ class Link:
     `watch_lag` to every watch event; `loss_out`/`loss_in` are probabilities per message.
     """
 
-    __slots__ = (
-        "_chance",
-        "cut_in",
-        "cut_out",
-        "down",
-        "event",
-        "loss_in",
-        "loss_out",
-        "name",
-        "slow",
-        "up",
-        "watch_lag",
-    )
-
-    def __init__(self, name: str, seed: int, latency: Distribution, watch: Distribution, loss: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: int,
+        latency: Distribution,
+        watch: Distribution,
+        loss: float = 0.0,
+        schedule: Schedule | None = None,
+    ) -> None:
+        """`schedule` decides how long messages take (default: the distributions, by `seed`)."""
         self.name = name
-        self.up: Delay = latency.ahead(Stream(seed, f"net/{name}/up"))
-        self.down: Delay = latency.ahead(Stream(seed, f"net/{name}/down"))
-        self.event: Delay = watch.ahead(Stream(seed, f"net/{name}/watch"))
-        self._chance = Stream(seed, f"net/{name}/loss")
+        self.seed = seed
+        schedule = schedule or Drawn(seed)
+        self.up: Delay = schedule.delays(name, "request", latency)
+        self.down: Delay = schedule.delays(name, "reply", latency)
+        self.event: Delay = schedule.delays(name, "event", watch)
         self.cut_out = False
         self.cut_in = False
         self.slow = 0
         self.watch_lag = 0
         self.loss_out = loss
         self.loss_in = loss
+
+    @cached_property
+    def _chance(self) -> Stream:
+        return Stream(self.seed, f"net/{self.name}/loss")
 
     def loses_request(self) -> bool:
         return self.cut_out or (self.loss_out > 0 and self._chance.chance(self.loss_out))

@@ -18,6 +18,7 @@ from sim.draw import Distribution, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
 from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
+from sim.schedule import Late
 from sim.shapes import Arrivals, Batch, Independent, Shape
 from sim.units import Chance, Duration, Interval
 
@@ -182,17 +183,23 @@ class ApiServers(Strict):
 
 
 class Checks(Strict):
-    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw; the others are the
-    invariants of similar names (`foreman sim run` tells them): durations and counts are what they tolerate."""
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. The others say how
+    long something may last: `idle`, that a task waits while a node that fits has room; `passedOver`, that a review or
+    verification waits and nodes are given to what begins new work; `attended`, that what is claimed does not run, or what
+    runs is not claimed; `nodes`, that a FleetNode is wrong or missing; `stranding`, that a task waits for a node held by one
+    that fitted a smaller. `reconciles` bounds the looks of the controllers for each task; `departures`, `urgency` and
+    `conditions` ask for the invariants clean-departure, urgency and kept-conditions."""
 
     linearizable: Flag = False
-    abandoned: Duration = 0
-    departures: Flag = False
     idle: Duration = 0
+    passed_over: Duration = Field(default=0, alias="passedOver")
+    attended: Duration = 0
+    nodes: Duration = 0
     stranding: Duration = 0
+    reconciles: Count = 0
+    departures: Flag = False
     urgency: Flag = False
     conditions: Flag = False
-    reconciles: Count = 0
 
 
 class Bug(Strict):
@@ -203,9 +210,18 @@ class Bug(Strict):
     title: str
 
 
+class Recorded(Strict):
+    """Of a counterexample: the version of Foreman that wrote it, what it breaks, and the digest of its run."""
+
+    foreman: str
+    violates: str
+    digest: str
+
+
 class Scenario(Strict):
     """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
 
+    With a `schedule` every message is as quick as its distribution allows, except those listed there.
     `allowCycles` and `allowMissing` admit tasks that wait for each other, or name tasks and agents that do not exist.
     """
 
@@ -224,10 +240,12 @@ class Scenario(Strict):
     executor: Behaviour = Behaviour()
     network: Network = Network()
     apiserver: ApiServers = ApiServers()
+    schedule: tuple[Late, ...] | None = None
     faults: tuple[Fault, ...] = ()
     mutations: tuple[str, ...] = ()
     checks: Checks = Checks()
     bug: Bug | None = None
+    recorded: Recorded | None = None
     expect: dict[str, Any] = {}
     allow_cycles: Flag = Field(default=False, alias="allowCycles")
     allow_missing: Flag = Field(default=False, alias="allowMissing")

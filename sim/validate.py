@@ -10,7 +10,7 @@ from foreman.api import AgenticTask, InvalidObject, Model, TaskSpec, parse
 from foreman.api.fields import declared
 from sim.kinds import did_you_mean
 from sim.memory import too_large
-from sim.names import is_generated, is_label, node_names
+from sim.names import host_names, is_generated, is_label, node_names
 from sim.references import agents, cycles, dependencies, expectations, targets, triggers
 from sim.scenario import Scenario
 from sim.source import Path, Problem
@@ -96,5 +96,13 @@ def _clashes(scenario: Scenario) -> Iterator[Problem]:
             yield ("tasks", name), f"the workload makes a task {name!r} too: choose another name"
 
 
-_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes)
+def _late(scenario: Scenario) -> Iterator[Problem]:
+    known = host_names(scenario) if scenario.schedule else []
+    for number, each in enumerate(scenario.schedule or ()):
+        if each.host not in known:
+            near = did_you_mean(each.host, known)
+            yield ("schedule", number, "host"), f"no host {each.host!r}: expected {', '.join(known[:8])}{near}"
+
+
+_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes, _late)
 _REFERENCE_CHECKS = (dependencies, cycles, agents, targets, triggers, expectations)

@@ -33,6 +33,7 @@ from sim.names import node_names
 from sim.network import Link
 from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
+from sim.schedule import Drawn, Listed, Schedule
 from sim.stats import Stats
 from sim.trace import Digest, Trace
 from sim.traced import told_to
@@ -56,7 +57,8 @@ class _Roles(dict[str, str]):
 
 class World:
     """One run. `seed` overrides the scenario's; `product` is what runs (default: with the scenario's mutations);
-    `check=False` leaves the invariants out; `trace` receives the event log."""
+    `check=False` leaves the invariants out; `trace` receives the event log; `schedule` decides how long messages take; after
+    `enough` violations the run ends; without a `digest` it is a little faster."""
 
     def __init__(
         self,
@@ -66,9 +68,14 @@ class World:
         product: Product | None = None,
         check: bool = True,
         trace: Trace | None = None,
+        schedule: Schedule | None = None,
+        enough: int = ENOUGH_VIOLATIONS,
+        digest: bool = True,
     ) -> None:
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
+        self.schedule = schedule or (Drawn(self.seed) if scenario.schedule is None else Listed(scenario.schedule))
+        self.enough = enough
         self.product = product or mutated(scenario.mutations)
         self.trace = trace
         self.env = Clock()
@@ -93,15 +100,16 @@ class World:
         self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
         self._stopped = False
         self.ttl = TimeToLive(self.env, self.server, scenario.workload.ttl if scenario.workload else 0)
-        self._observe(check)
+        self._observe(check, digest)
         self._lags()
         self._populate()
         self.faults = Faults(self.env, scenario, self.seed, self.hosts, self.links, self.endpoint, self._note)
         self.faults.on_calm = self._maybe_finish
+        self.checkers.up = lambda host: self.hosts[host].up
 
     # composition
 
-    def _observe(self, check: bool) -> None:
+    def _observe(self, check: bool, digest: bool) -> None:
         scenario = self.scenario
         self.digest = Digest(self.now)
         self.stats = Stats(self.now, scenario.operators.audit, self.roles.__getitem__)
@@ -113,7 +121,9 @@ class World:
         if check:
             self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
             self.server.observers += [self.checkers.committed, *(each.committed for each in self.checkers.special)]
-        self.server.observers += [self.digest.committed, self.stats.committed]
+        if digest:
+            self.server.observers.append(self.digest.committed)
+        self.server.observers.append(self.stats.committed)
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
@@ -144,7 +154,7 @@ class World:
         self, name: str, program: Callable[[Process], Coroutine[Any, Any, None]], restart_delay: int, boot_at: int
     ) -> None:
         network = self.scenario.network
-        self.links[name] = Link(name, self.seed, network.latency, network.watch, network.loss)
+        self.links[name] = Link(name, self.seed, network.latency, network.watch, network.loss, self.schedule)
         host = self.hosts[name] = Host(self.env, name, program, restart_delay)
         host.on_crash = self._crashed
         self.env.at(boot_at, lambda _: host.boot())
@@ -257,8 +267,8 @@ class World:
             self.trace.add(host, "fault", detail=what)
 
     def _violated(self, violation: Violation) -> None:
-        if len(self.checkers.violations) >= ENOUGH_VIOLATIONS:
-            self._stopped = True
+        if len(self.checkers.violations) >= self.enough:
+            self._stop()
         if self.trace is not None:
             self.trace.add(
                 "checker", "violation", key=violation.task, detail=f"{violation.invariant}: {violation.message}"
@@ -328,6 +338,10 @@ class World:
     def _stop(self) -> None:
         self._stopped = True
         self.env.halt()
+
+    def halt(self) -> None:
+        """End the run before anything else happens in it."""
+        self._stop()
 
     @property
     def stopped(self) -> bool:

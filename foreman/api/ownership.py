@@ -91,6 +91,11 @@ NODE_WRITERS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """role -> parts ("spec", "labels") and status fields of a FleetNode it may write, in any phase."""
 
+NODE_SPEECHLESS: Mapping[FleetNodePhase | None, frozenset[str]] = MappingProxyType(
+    dict.fromkeys((FleetNodePhase.NOT_READY, FleetNodePhase.DRAINING), frozenset({"current_task"}))
+)
+"""phase -> what the operator writes beside that, for an agent that cannot say it any more."""
+
 
 def _node_transitions() -> dict[tuple[_Node, _Node], frozenset[str]]:
     ready, draining = FleetNodePhase.READY, FleetNodePhase.DRAINING
@@ -142,6 +147,8 @@ def node_violation(
     if old_phase is not new_phase and role not in NODE_TRANSITIONS.get((old_phase, new_phase), _NOBODY):
         return f"{role} may not move a FleetNode from {_word(old_phase)} to {_word(new_phase)}"
     allowed = NODE_WRITERS.get(role, _NOBODY)
+    if role == OPERATOR:
+        allowed |= NODE_SPEECHLESS.get(new_phase, _NOBODY)
     if allowed.issuperset(fields):
         return None
     return f"{role} may not write {', '.join(sorted(set(fields) - allowed))} of a FleetNode"

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, crds, dev, diff, dispatch, explain, get, operator, serve, sim
+from foreman.cli import agent, crds, dev, diff, dispatch, explain, get, hunt, operator, serve, sim
 
 app = typer.Typer(
     name="foreman",
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 app.add_typer(sim.app, name="sim")
 sim.app.command("serve")(serve.serve)
+sim.app.command("hunt")(hunt.hunt)
+sim.app.command("replay")(hunt.replay)
 sim.app.command("get")(get.get)
 sim.app.command("diff")(diff.diff)
 app.add_typer(explain.app, name="explain")

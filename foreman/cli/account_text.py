@@ -72,7 +72,10 @@ def _task_facts(account: TaskAccount) -> Iterable[tuple[str, str | Text]]:
         yield "why", Text.assemble((account.why.reason, "yellow"), f": {account.why.message}")
     if (place := account.place) is not None:
         alike = f"; {place.ahead_alike} of those ahead want the same" if place.ahead_alike else ""
-        yield "queue", f"{place.position} of {place.of} that wait for a node (priority, then age){alike}"
+        yield (
+            "queue",
+            f"{place.position} of {place.of} that wait for a node (priority, then what ends a pipeline, then age){alike}",
+        )
     for line in account.outlook:
         yield "next", line
     for each in account.dependencies:

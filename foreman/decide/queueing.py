@@ -1,4 +1,4 @@
-"""Who is next: waiting tasks in groups of equal demand, each ordered by priority, then age.
+"""Who is next: waiting tasks in groups of equal demand, each ordered by priority, then depth, then age.
 
 An event wakes only groups it can help; inside a group, if the first does not fit none does, so one look decides for all.
 """
@@ -8,8 +8,12 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from foreman.api import AgenticTask
+from foreman.api import AgenticTask, TaskKind
 from foreman.decide.requirement import Requirement
+
+DEPTH = {TaskKind.REVIEW: 0, TaskKind.VERIFY: 1}
+"""What finishes work comes before what begins some, or a backlog of new work starves every pipeline (#936). All that
+begins work is equal: a stream of one kind must not starve another."""
 
 
 class GroupKey(NamedTuple):
@@ -20,9 +24,10 @@ class GroupKey(NamedTuple):
 
 
 class Rank(NamedTuple):
-    """Order of service: higher priority, then older, then by key."""
+    """Order of service: higher priority, then what ends a pipeline, then older, then by key."""
 
     urgency: int
+    depth: int
     created: int
     key: str
 
@@ -57,7 +62,7 @@ class Group:
 
 
 def rank_of(task: AgenticTask) -> Rank:
-    return Rank(-task.spec.priority, task.metadata.creation_timestamp or 0, task.key)
+    return Rank(-task.spec.priority, DEPTH.get(task.spec.kind, 2), task.metadata.creation_timestamp or 0, task.key)
 
 
 class Waiting:

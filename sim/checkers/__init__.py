@@ -2,7 +2,7 @@
 
 from sim.checkers.checkers import CAPABILITY_GRACE, HANDBACK_LIMIT, STORM_PER_MINUTE, Checkers
 from sim.checkers.invariants import LIVENESS, SAFETY, Violation
-from sim.checkers.special import SPECIAL
+from sim.checkers.registry import SPECIAL
 from sim.checkers.stability import SETTLE
 
 __all__ = [

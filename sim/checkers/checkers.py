@@ -52,6 +52,7 @@ class Checkers:
         self.on_violation = on_violation
         self.special: list[Check] = []
         self.reconciles: Callable[[], int] = lambda: 0
+        self.up: Callable[[str], bool] = lambda host: False
         self._checks: Counter[str] = Counter()
         self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
         self._writes_seen = 0

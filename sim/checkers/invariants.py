@@ -19,12 +19,11 @@ SAFETY = {
     "agent-limit": "an Agent never has more tasks in flight than its maxConcurrentTasks",
     "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
     "write-storm": "no object is written more often than its changes explain",
+    "dependencies-met": "a task is assigned only after all it depends on has ended on target",
     "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
-    "abandoned": "no claim stands for long with nobody executing the task (checks: {abandoned: 3m})",
     "stolen-run": "a process loses what it executes to another of its name only when it has been silent",
     "clean-departure": "no task is struck for a node that has said it leaves (checks: {departures: true})",
     "earned-end": "a task is given up only when three of its strikes stand",
-    "work-conserving": "no task waits while a node that could take it is idle (checks: {idle: 1m})",
     "stranded": "no task waits for a node held by one that fitted a smaller one (checks: {stranding: 1m})",
     "urgency": "of equal demands the most urgent is placed first (checks: {urgency: true})",
     "kept-conditions": "a condition that has been told is never lost (checks: {conditions: true})",
@@ -33,6 +32,14 @@ LIVENESS = {
     "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
     "no-leak": "in the end no node is held by a task that is not live",
     "reconcile-storm": "the controllers look no oftener than the tasks explain (checks: {reconciles: 40})",
+    "bounded-wait": "a dependency that does not exist is waited for only so long",
+    "work-conserving": "no task that could run waits while a node that fits has room (checks: {idle: 1m})",
+    "passed-over": "no work that ends a pipeline waits while the same node begins another (checks: {passedOver: 2m})",
+    "attended": "what is Running is really being executed (checks: {attended: 3m})",
+    "no-ghost-run": "nothing runs on for a task that is gone or another's (checks: {attended: 3m})",
+    "registered": "a live agent has its FleetNode (checks: {nodes: 3m})",
+    "node-leak": "a FleetNode that is Draining goes once its agent has left (checks: {nodes: 3m})",
+    "current-task": "a FleetNode shows only a task that it holds (checks: {nodes: 3m})",
 }
 
 

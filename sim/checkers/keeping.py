@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from foreman.api import (
     CONDITION_FAILED,
@@ -26,46 +26,10 @@ CLOCK_SLACK = 600
 """Seconds by which the clocks of operator and agent may disagree on how long a claim has lived."""
 
 
-class Abandoned:
-    """A claim behind which nothing is executed does not stand for longer than `checks.abandoned`."""
-
-    def __init__(self, court: Checkers, scenario: Scenario) -> None:
-        self.court = court
-        self.bound = scenario.checks.abandoned
-        self.alive_at: dict[tuple[str, int], int] = {}
-
-    @staticmethod
-    def concerns(scenario: Scenario) -> bool:
-        return scenario.checks.abandoned > 0
-
-    def committed(self, change: Change) -> None:
-        if change.kind == "AgenticTask":
-            for task, stands in ((change.old, False), (change.new, True)):
-                if task is not None and task.status.phase in _RUNNING:
-                    claim = change.key, task.status.attempt
-                    if stands:
-                        self.alive_at.setdefault(claim, self.court.now())
-                    elif change.new is None or change.new.status.phase not in _RUNNING:
-                        self.alive_at.pop(claim, None)
-        self._look()
-
-    def ended(self, wall: int) -> None:
-        self._look()
-
-    def _look(self) -> None:
-        now = self.court.now()
-        for claim, at in list(self.alive_at.items()):
-            self.court.exercised("abandoned")
-            if self.court.live.get(claim):
-                self.alive_at[claim] = now
-            elif now - at > self.bound:
-                del self.alive_at[claim]
-                key, attempt = claim
-                self.court.fail("abandoned", key, f"nobody has executed attempt {attempt} for {(now - at) // _SECOND}s")
-
-
 class StolenRun:
     """Only a silent process loses what it executes to another process of its name."""
+
+    invariants: ClassVar[tuple[str, ...]] = ("stolen-run",)
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court
@@ -103,6 +67,8 @@ class StolenRun:
 class CleanDeparture:
     """No task pays with a strike for a node that has said that it leaves (`checks: {departures: true}`)."""
 
+    invariants: ClassVar[tuple[str, ...]] = ("clean-departure",)
+
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court
 
@@ -130,6 +96,8 @@ class CleanDeparture:
 
 class EarnedEnd:
     """A task is given up only when three of its strikes stand, one being worked off by each half hour a claim lives."""
+
+    invariants: ClassVar[tuple[str, ...]] = ("earned-end",)
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from foreman.api import IN_FLIGHT, AgenticTask, FleetNodePhase, Phase, succeeded_on_target
 from foreman.decide.filters import Node, mismatches, obstacle
@@ -55,50 +55,11 @@ def eligible(server: ApiServer, task: AgenticTask, wall: int) -> bool:
     return bool(len(busy) < agent.spec.max_concurrent_tasks)
 
 
-class WorkConserving:
-    """No eligible task waits for longer than `checks.idle` while a node that could take it is idle all the time."""
-
-    def __init__(self, court: Checkers, scenario: Scenario) -> None:
-        self.court = court
-        self.bound = scenario.checks.idle
-        self.since: dict[tuple[str, str], int] = {}
-        self.looked = 0
-
-    @staticmethod
-    def concerns(scenario: Scenario) -> bool:
-        return scenario.checks.idle > 0
-
-    def committed(self, change: Change) -> None:
-        now = self.court.now()
-        if now - self.looked >= SIGHT or change.kind == "AgenticTask":
-            self.looked = now
-            self._look(now)
-
-    def ended(self, wall: int) -> None:
-        self._look(self.court.now())
-
-    def _look(self, now: int) -> None:
-        server = self.court.server
-        nodes = fleet(server)
-        found: dict[tuple[str, str], int] = {}
-        for key, task in server.tables["AgenticTask"].items():
-            if not eligible(server, task, server.wall()):
-                continue
-            self.court.exercised("work-conserving")
-            want = wanted(server, task)
-            for name, node in nodes.items():
-                if obstacle(want, node) is None and not mismatches(want, node):
-                    found[key, name] = since = self.since.get((key, name), now)
-                    if since >= 0 and now - since > self.bound:
-                        found[key, name] = -1
-                        waited = (now - since) // _SECOND
-                        self.court.fail("work-conserving", key, f"waits while {name} has been idle for {waited}s")
-        self.since = found
-
-
 class Stranded:
     """No eligible task waits for longer than `checks.stranding` for a node that is held only by tasks for which a smaller
     node was free when they were placed."""
+
+    invariants: ClassVar[tuple[str, ...]] = ("stranded",)
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court
@@ -166,6 +127,8 @@ class Stranded:
 
 class Urgency:
     """Of the tasks with the same demand the most urgent is placed first (`checks: {urgency: true}`)."""
+
+    invariants: ClassVar[tuple[str, ...]] = ("urgency",)
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from sim.checkers.keeping import Abandoned, CleanDeparture, EarnedEnd, StolenRun
-from sim.checkers.placing import Stranded, Urgency, WorkConserving
-from sim.checkers.upkeep import KeptConditions, ReconcileStorm
 from sim.selection import Change
 
 if TYPE_CHECKING:
@@ -18,6 +15,8 @@ class Check(Protocol):
     """Reports by `court.fail(invariant, key, message)`, and counts by `court.exercised(invariant)` how often it was put to
     the test. The names of its invariants stand in `invariants.py`, the class itself in SPECIAL."""
 
+    invariants: ClassVar[tuple[str, ...]]
+
     def __init__(self, court: Checkers, scenario: Scenario) -> None: ...
 
     @staticmethod
@@ -28,16 +27,3 @@ class Check(Protocol):
     def ended(self, wall: int) -> None:
         """Judge the final state, at Unix second `wall`; not called when a fault struck a moment ago."""
         ...
-
-
-SPECIAL: tuple[type[Check], ...] = (
-    Abandoned,
-    StolenRun,
-    CleanDeparture,
-    EarnedEnd,
-    WorkConserving,
-    Stranded,
-    Urgency,
-    KeptConditions,
-    ReconcileStorm,
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sim.selection import Change
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 class KeptConditions:
     """A condition that has been told on a task is never lost (`checks: {conditions: true}`)."""
+
+    invariants: ClassVar[tuple[str, ...]] = ("kept-conditions",)
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court
@@ -37,6 +39,8 @@ class KeptConditions:
 
 class ReconcileStorm:
     """The controllers look at most `checks.reconciles` times in all for each task there is."""
+
+    invariants: ClassVar[tuple[str, ...]] = ("reconcile-storm",)
 
     def __init__(self, court: Checkers, scenario: Scenario) -> None:
         self.court = court

@@ -7,12 +7,13 @@ knows of it. A file of this folder holds the mutations of one origin.
 from __future__ import annotations
 
 from sim.mutations.latent import LATENT
+from sim.mutations.original import ORIGINAL
 from sim.mutations.product import Mutation, Product
 from sim.mutations.safeguards import SAFEGUARDS
 
 __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 
-MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **LATENT}
+MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **LATENT}
 
 
 def mutated(names: tuple[str, ...]) -> Product:

@@ -10,7 +10,7 @@ from foreman.api import IN_FLIGHT, AgenticTask, FleetNode, Phase
 from foreman.cluster import ClusterError
 from foreman.decide import custody, pending
 from foreman.decide.fleet import Fleet
-from foreman.decide.queueing import GroupKey, Rank
+from foreman.decide.queueing import GroupKey, Rank, rank_of
 from foreman.decide.requirement import agent_key
 from foreman.node_controller import NodeController
 from foreman.scheduler import Scheduler
@@ -156,8 +156,8 @@ class LevelScheduler(Scheduler):
     """Does not know priority (L26)."""
 
     @staticmethod
-    def rank_of(task: AgenticTask) -> Rank:
-        return Rank(0, task.metadata.creation_timestamp or 0, task.key)
+    def rank(task: AgenticTask) -> Rank:
+        return rank_of(task)._replace(urgency=0)
 
 
 def _stale_dispatch(product: Product) -> Product:

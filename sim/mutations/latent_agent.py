@@ -138,9 +138,9 @@ LATENT_AGENT: dict[str, Mutation] = {
     "unconditional-claims": Mutation(
         "a claim does not carry the version it was decided on", "legal-transition", loosened(_claims)
     ),
-    "report-once": Mutation("a result is reported once, lost or not", "abandoned", agent(watcher=ReportOnceWatcher)),
+    "report-once": Mutation("a result is reported once, lost or not", "attended", agent(watcher=ReportOnceWatcher)),
     "recover-once": Mutation(
-        "an orphan is given back at the first try or never", "abandoned", agent(watcher=RecoverOnceWatcher)
+        "an orphan is given back at the first try or never", "attended", agent(watcher=RecoverOnceWatcher)
     ),
     "namesakes": Mutation(
         "two processes of one node name take each other's tasks",

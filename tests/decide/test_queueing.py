@@ -14,7 +14,13 @@ CUDA = GroupKey(Requirement(accelerator="cuda"), "")
 CODER = GroupKey(Requirement(), "default/coder")
 GROUPS = [ANY, CUDA, CODER]
 
-ranks = st.builds(Rank, st.integers(-2, 2), st.integers(0, 3), st.sampled_from([f"t{number}" for number in range(8)]))
+ranks = st.builds(
+    Rank,
+    st.integers(-2, 2),
+    st.integers(0, 2),
+    st.integers(0, 3),
+    st.sampled_from([f"t{number}" for number in range(8)]),
+)
 steps = st.one_of(
     st.tuples(st.just("add"), ranks, st.sampled_from(GROUPS)),
     st.tuples(st.just("remove"), st.sampled_from([f"t{number}" for number in range(8)])),
@@ -24,7 +30,7 @@ steps = st.one_of(
 def filled(*members):
     waiting = Waiting()
     for key, group in members:
-        waiting.add(Rank(0, 0, key), group)
+        waiting.add(Rank(0, 2, 0, key), group)
     return waiting
 
 
@@ -46,6 +52,18 @@ def test_priority_comes_before_age_and_age_before_name():
     assert drained(waiting) == [f"default/{key}" for key in "bdace"]
 
 
+def test_what_ends_a_pipeline_comes_before_the_backlog_that_begins_others():
+    waiting = Waiting()
+    kinds = ["issue-fix", "freeform", "verify", "review", "integrate"]
+    for created, kind in enumerate(kinds):
+        made = new_task(kind, kind=kind)
+        made = made.evolve(metadata=made.metadata.evolve(creation_timestamp=created))
+        waiting.add(rank_of(made), ANY)
+    assert drained(waiting) == [
+        f"default/{kind}" for kind in ("review", "verify", "issue-fix", "freeform", "integrate")
+    ]
+
+
 @given(history=st.lists(steps, max_size=40))
 def test_the_order_holds_across_groups_whatever_came_and_went(history):
     waiting, members = Waiting(), {}
@@ -65,7 +83,7 @@ def test_the_order_holds_across_groups_whatever_came_and_went(history):
 def test_a_group_put_to_sleep_is_passed_over():
     waiting = filled(("a", ANY), ("b", CUDA))
     waiting.sleep(ANY)
-    assert waiting.next() == (CUDA, Rank(0, 0, "b"))
+    assert waiting.next() == (CUDA, Rank(0, 2, 0, "b"))
     waiting.sleep(CUDA)
     assert waiting.next() is None
 
@@ -98,13 +116,13 @@ def test_waking_a_group_without_members_is_no_news():
 def test_a_newcomer_wakes_its_group():
     waiting = filled(("b", ANY))
     waiting.sleep(ANY)
-    waiting.add(Rank(0, 1, "c"), ANY)
-    assert waiting.next() == (ANY, Rank(0, 0, "b"))
+    waiting.add(Rank(0, 2, 1, "c"), ANY)
+    assert waiting.next() == (ANY, Rank(0, 2, 0, "b"))
 
 
 def test_a_task_waits_in_one_group_only():
     waiting = filled(("a", ANY))
-    waiting.add(Rank(-1, 0, "a"), CUDA)
+    waiting.add(Rank(-1, 2, 0, "a"), CUDA)
     assert len(waiting) == 1
     assert drained(waiting) == ["a"]
     assert not waiting.groups[ANY].members

@@ -21,30 +21,6 @@ def keeps(invariant: str) -> Callable[[Deed], Deed]:
     return lambda deed: CASES.append((invariant, False, deed)) or deed  # type: ignore[func-returns-value]
 
 
-@breaks("abandoned")
-def a_claim_nobody_works_for(court: Court) -> None:
-    court.ask("checks: {abandoned: 3m}")
-    court.running()
-    court.execute()
-    court.wait(181)
-    court.beat()
-
-
-@keeps("abandoned")
-def a_claim_somebody_works_for(court: Court) -> None:
-    court.ask("checks: {abandoned: 3m}")
-    court.running()
-    execution = court.start()
-    for _ in range(10):
-        court.wait(60)
-        court.beat()
-    court.checkers.execution_ended("n1/1", execution, True)
-    court.wait(60)
-    court.finish()
-    court.wait(600)
-    court.beat()
-
-
 @breaks("stolen-run")
 def a_namesake_gives_back_what_another_executes(court: Court) -> None:
     court.ask("")
@@ -114,27 +90,8 @@ def given_up_for_three_losses_in_a_row(court: Court) -> None:
     _gives_up_after(court, 120)
 
 
-@breaks("work-conserving")
-def waiting_beside_an_idle_node(court: Court) -> None:
-    court.ask("checks: {idle: 1m}")
-    court.pending()
-    court.wait(61)
-    court.beat()
-
-
 def _unready(court: Court, name: str) -> None:
     court.server.patch_status("op", court.server.get("test", "FleetNode", name), {"phase": "NotReady"}, None)
-
-
-@keeps("work-conserving")
-def waiting_for_a_node_that_is_busy_or_another(court: Court) -> None:
-    court.ask("checks: {idle: 1m}")
-    _unready(court, "n2")
-    court.running()
-    court.pending("b")
-    court.pending("c", requiredCapability={"accelerator": "cuda"})
-    court.wait(61)
-    court.beat()
 
 
 def _two_sizes(court: Court) -> None:

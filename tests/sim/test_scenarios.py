@@ -23,6 +23,10 @@ def outcome(name: str, *sets: str, seed: int | None = None) -> dict:
     return result_of(World(load(name, [*SMALLER.get(name, []), *sets]), seed).run())
 
 
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_shipped_scenario_is_green(name: str, seed: int) -> None:
@@ -75,10 +79,6 @@ def test_a_mutation_turns_its_scenario_red(mutation: str, scenario: str, invaria
             assert exit_code(result) in (3, 4)
             return
     pytest.fail(f"{mutation} violated only {sorted(seen)}")
-
-
-def as_list(wanted: str | list[str]) -> list[str]:
-    return [wanted] if isinstance(wanted, str) else wanted
 
 
 def test_every_invariant_and_every_mutation_has_a_negative_control() -> None:

@@ -1,0 +1,222 @@
+"""`foreman sim hunt` and `foreman sim replay`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from foreman.cli.refusal import refuse
+from foreman.cli.sim import File, Sets, load_scenario
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sim.hunt.case import Case
+    from sim.hunt.search import Budget, Hunt
+
+SHRINKING = 20.0
+
+
+def hunt(
+    file: File,
+    strategy: Annotated[
+        str, typer.Option(help="random, swarm, pct, delay-bounded, single-fault, or portfolio: all of them in turn.")
+    ] = "portfolio",
+    budget: Annotated[str, typer.Option(metavar="60s|10000", help="Real time, or a number of schedules.")] = "60s",
+    jobs: Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)] = os.cpu_count() or 1,
+    mutate: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take this safeguard out of the product. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the hunt.", min=0)] = 0,
+    sets: Sets = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where a counterexample is written.")] = Path("."),
+    shrink: Annotated[float, typer.Option(metavar="SECONDS", help="How long to make it smaller.", min=0)] = SHRINKING,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Look for the schedule and the faults that break a scenario.
+
+    Tries message delays, ties and faults until an invariant breaks or the budget is spent; what breaks is made as small as it
+    gets and written as a scenario and a pytest file. The scenario's own `expect` is not looked at.
+
+    Exit code: 0 nothing found, 1 the product crashed, 2 bad input, 3 a safety invariant was violated, 4 a liveness invariant,
+    5 something that should have been put to the test never was, 130 interrupted.
+    """
+    from sim.hunt.search import Hunt
+    from sim.hunt.strategies import STRATEGIES
+    from sim.kinds import did_you_mean
+    from sim.result import EXIT_CODES
+
+    if strategy not in STRATEGIES:
+        near = did_you_mean(strategy, STRATEGIES)
+        refuse(f"--strategy {strategy}: unknown strategy: expected {', '.join(STRATEGIES)}{near}")
+    limit = _budget(budget)
+    changes = [*(sets or []), *([f"mutations=[{','.join(mutate)}]"] if mutate else [])]
+    scenario = load_scenario(file, changes, None, None)
+    console = _console(as_json)
+    found = Hunt(scenario, strategy, limit, jobs, seed)
+    _follow(console, found)
+    told = _told(found)
+    case = _smallest(found, shrink, console) if found.found is not None else None
+    if case is not None:
+        told |= _saved(case, scenario.name, out)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        _say(told)
+    raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+def replay(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A counterexample that `foreman sim hunt` has written.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Run a counterexample again and say whether it is the same run, byte for byte.
+
+    Exit code: as for run: 3 or 4 while it still breaks what it broke, 0 when nothing breaks any more.
+    """
+    from sim.hunt.record import NotRecorded, replay
+    from sim.load import BadScenario
+    from sim.result import EXIT_CODES, exit_code
+
+    try:
+        found = replay(file)
+    except (BadScenario, NotRecorded) as error:
+        refuse(str(error))
+    told = found.scenario.recorded
+    assert told is not None
+    result = found.result
+    if as_json:
+        typer.echo(json.dumps({"identical": found.identical, "why": found.told, "result": result}, indent=2))
+    else:
+        how = "the recorded run, byte for byte" if found.identical else f"not the recorded run: {found.told}"
+        typer.echo(f"{found.scenario.name}: {how}")
+        for each in result["violations"][:5]:
+            typer.echo(f"violated: {each['invariant']} at {each['at']:.6f}s: {each['task']}: {each['message']}")
+        if not found.violates:
+            typer.echo(f"{told.violates} is not violated any more")
+    raise typer.Exit(exit_code(result) if result["verdict"] != "expectation" else EXIT_CODES["ok"])
+
+
+def _budget(text: str) -> Budget:
+    from foreman.durations import duration
+    from sim.hunt.search import Budget
+
+    if text.isascii() and text.isdigit():
+        budget = Budget(int(text), None)
+    else:
+        try:
+            budget = Budget(None, duration(text) / 1e6)
+        except ValueError as error:
+            refuse(f"--budget {text}: {error}; or a number of schedules, e.g. 10000")
+    if not (budget.schedules or budget.seconds):
+        refuse(
+            f"--budget {text}: tries nothing: expected real time such as 60s, or a number of schedules such as 10000"
+        )
+    return budget
+
+
+def _console(quiet: bool) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=quiet)
+
+
+def _follow(console: Console, found: Hunt) -> None:
+    """Hunt, with a line of progress where there is somebody to see it."""
+    if not console.is_terminal:
+        found.run()
+        return
+    with console.status("surveying") as status:
+
+        def progress(hunt: Hunt) -> None:
+            status.update(f"{hunt.scenario.name}: {_pace(hunt)}")
+
+        found.run(progress)
+
+
+def _pace(found: Hunt) -> str:
+    covered = found.coverage
+    rate = covered.schedules / max(found.seconds, 1e-9)
+    return (
+        f"{covered.schedules:,} schedules, {rate:,.0f}/s, {len(covered.paths):,} different runs, "
+        f"{len(covered.states):,} states"
+    )
+
+
+def _smallest(found: Hunt, seconds: float, console: Console) -> Case | None:
+    from sim.hunt.case import case_of
+    from sim.hunt.shrink import Shrink
+
+    assert found.found is not None
+    case = case_of(found.scenario, found.found)
+    if case is None:
+        return None
+    shrinking = Shrink(case, seconds)
+    with console.status("making it smaller"):
+        return shrinking.run()
+
+
+def _told(found: Hunt) -> dict[str, Any]:
+    covered, trial = found.coverage, found.found
+    violation = trial.broken if trial is not None else None
+    return {
+        "scenario": found.scenario.name,
+        "verdict": found.verdict,
+        "violation": violation and violation._asdict() | {"at": violation.at / 1e6},
+        "strategy": trial and trial.probe.strategy,
+        "schedules": covered.schedules,
+        "schedules_by": dict(covered.by_strategy),
+        "different_runs": len(covered.paths),
+        "states": len(covered.states),
+        "wall_seconds": round(found.seconds, 3),
+        "faults": dict(sorted(covered.fired.items())),
+        "invariants": dict(sorted(covered.checked.items())),
+        "shown": list(found.strategy.covered()),
+        "never_tested": covered.vacuous() if trial is None else [],
+        "pace": _pace(found),
+    }
+
+
+def _saved(case: Case, name: str, out: Path) -> dict[str, Any]:
+    from sim.hunt.record import recorded, save
+
+    scenario = recorded(case, f"{name}-{case.invariant}")
+    try:
+        file, test = save(scenario, out)
+    except OSError as error:
+        refuse(f"cannot write the counterexample to {out}: {error.strerror}")
+    hosts, tasks, faults, _ = case.bulk()
+    return {
+        "violation": case.violation._asdict() | {"at": case.violation.at / 1e6},
+        "file": str(file),
+        "test": str(test),
+        "size": {"actors": hosts, "tasks": tasks, "faults": faults, "late_messages": len(case.late)},
+        "late": [f"{each['host']}: {each['way']} {each['nth']} takes {each['takes']}" for each in case.late],
+    }
+
+
+def _say(told: dict[str, Any]) -> None:
+    typer.echo(f"{told['scenario']}: {told['pace']}: {told['verdict']}")
+    if told["violation"]:
+        each = told["violation"]
+        typer.echo(f"violated   {each['invariant']} at {each['at']:.6f}s: {each['task']}: {each['message']}")
+    if "file" in told:
+        size = told["size"]
+        typer.echo("smallest   " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in size.items()))
+        for line in told["late"][:12]:
+            typer.echo(f"           {line}")
+        typer.echo(f"saved      {told['file']}, {told['test']}")
+        typer.echo(f"again      foreman sim replay {told['file']}")
+        typer.echo(f"why        foreman sim story {told['file']} {told['violation']['task']}")
+        return
+    faults = ", ".join(f"{name} {count:,}" for name, count in told["faults"].items())
+    typer.echo(f"faults     {faults or 'none'}")
+    typer.echo("checks     " + ", ".join(f"{name} {count:,}" for name, count in told["invariants"].items() if count))
+    for line in told["shown"]:
+        typer.echo(f"shown      {line}")
+    for line in told["never_tested"]:
+        typer.echo(f"untested   {line}")

@@ -1,0 +1,26 @@
+"""The special checks there are."""
+
+from __future__ import annotations
+
+from sim.checkers.attendance import Attendance
+from sim.checkers.keeping import CleanDeparture, EarnedEnd, StolenRun
+from sim.checkers.nodes import Nodes
+from sim.checkers.placing import Stranded, Urgency
+from sim.checkers.special import Check
+from sim.checkers.upkeep import KeptConditions, ReconcileStorm
+from sim.checkers.upstream import Upstream
+from sim.checkers.waits import Waits
+
+SPECIAL: tuple[type[Check], ...] = (
+    Upstream,
+    Waits,
+    Attendance,
+    Nodes,
+    StolenRun,
+    CleanDeparture,
+    EarnedEnd,
+    Stranded,
+    Urgency,
+    KeptConditions,
+    ReconcileStorm,
+)

@@ -1,0 +1,167 @@
+"""The hunt itself: probes in turn, in this process or in several, until one goes wrong or the budget is spent.
+
+Trials are taken in the order of their probes however many processes run them, and a fixed number is under way at a time: the
+same hunt with a budget of schedules finds the same, whatever `jobs` is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from sim.hunt.coverage import Coverage
+from sim.hunt.schedules import Swerving
+from sim.hunt.strategies import Ground, Strategy, strategy_of
+from sim.hunt.strategies.plans import plans
+from sim.hunt.strategies.strategy import schedule_of
+from sim.hunt.trial import Probe, Trial, attempt, gravity
+from sim.mutations import Product
+from sim.scenario import Scenario
+from sim.trace import Trace
+from sim.world import World, uncollected
+
+AHEAD = 8
+"""Chunks under way."""
+GRAVER = 50
+"""Schedules tried after the first violation, for a graver one."""
+CHUNK_SECONDS = 0.2
+CHUNK_MOST = 100
+QUIET = 60_000_000
+"""Microseconds a run goes on at least after its last task has ended, for what is still to be written then."""
+
+Progress = Callable[["Hunt"], None]
+
+
+class Budget(NamedTuple):
+    """So many schedules, or so many seconds of real time."""
+
+    schedules: int | None
+    seconds: float | None
+
+    def spent(self, schedules: int, seconds: float) -> bool:
+        return (self.schedules is not None and schedules >= self.schedules) or (
+            self.seconds is not None and seconds >= self.seconds
+        )
+
+
+MINUTE = Budget(None, 60.0)
+
+
+class Hunt:
+    """One hunt. `found`: the first trial that went wrong; `interrupted`: by ^C; `coverage`: what was tried so far."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        strategy: str = "portfolio",
+        budget: Budget = MINUTE,
+        jobs: int = 1,
+        seed: int = 0,
+        product: Product | None = None,
+    ) -> None:
+        """`product` cannot travel to other processes: with it `jobs` is 1."""
+        self.scenario = scenario.model_copy(update={"linger": max(scenario.linger, QUIET), "expect": {}})
+        self.budget = budget
+        self.jobs = 1 if product is not None else jobs
+        self.product = product
+        self.coverage = Coverage(self.scenario)
+        self.found: Trial | None = None
+        self.interrupted = False
+        self._since = 0
+        self.seconds = 0.0
+        started = time.perf_counter()
+        self.strategy: Strategy = strategy_of(strategy, _survey(self.scenario, seed, strategy, product))
+        pace = time.perf_counter() - started
+        self.chunk = max(1, min(CHUNK_MOST, round(CHUNK_SECONDS / max(pace, 1e-4))))
+
+    def run(self, progress: Progress | None = None) -> Hunt:
+        """Hunt to the end; ^C ends it early and leaves what was covered."""
+        started = time.perf_counter()
+        try:
+            with ExitStack() as stack:
+                for trial in self._trials(stack):
+                    self.seconds = time.perf_counter() - started
+                    self.strategy.learn(trial)
+                    self.coverage.add(trial)
+                    if progress is not None:
+                        progress(self)
+                    if trial.broken is not None and self._graver(trial.broken.invariant):
+                        self.found = trial
+                    if self.budget.spent(self.coverage.schedules, self.seconds) or self._content():
+                        break
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.seconds = time.perf_counter() - started
+        return self
+
+    def _graver(self, invariant: str) -> bool:
+        found = self.found.broken if self.found is not None else None
+        if found is None:
+            self._since = self.coverage.schedules
+        return found is None or gravity(invariant) < gravity(found.invariant)
+
+    def _content(self) -> bool:
+        """Something has been found, and a while longer nothing graver."""
+        found = self.found.broken if self.found is not None else None
+        return found is not None and (not gravity(found.invariant) or self.coverage.schedules >= self._since + GRAVER)
+
+    @property
+    def verdict(self) -> str:
+        """Of the trial that went wrong; or 'expectation' when something was never put to the test."""
+        if self.found is not None:
+            return self.found.verdict
+        if self.interrupted:
+            return "interrupted"
+        return "expectation" if self.coverage.vacuous() else "ok"
+
+    def _trials(self, stack: ExitStack) -> Iterator[Trial]:
+        if self.jobs == 1:
+            while chunk := self._chunk():
+                with uncollected():
+                    yield from (attempt(self.scenario, each, schedule_of(each), self.product) for each in chunk)
+            return
+        pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        under_way: deque[Future[list[Trial]]] = deque()
+        while True:
+            while len(under_way) < AHEAD and (chunk := self._chunk()):
+                under_way.append(pool.submit(_attempts, chunk))
+            if not under_way:
+                return
+            yield from under_way.popleft().result()
+
+    def _chunk(self) -> list[Probe]:
+        probes: list[Probe] = []
+        while len(probes) < self.chunk and (probe := self.strategy.probe()) is not None:
+            probes.append(probe)
+        return probes
+
+
+def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | None) -> Ground:
+    """One run with every message as quick as can be."""
+    swerving = Swerving({})
+    trace = Trace()
+    world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1).run()
+    planned = list(plans(trace.rows)) if strategy in ("portfolio", "single-fault") else []
+    span = world.stats.last_ended or world.now()
+    return Ground(scenario, seed, swerving.drawn, span, planned)
+
+
+_scenario: list[Scenario] = []
+
+
+def _adopt(scenario: Scenario) -> None:
+    """A process of the pool begins: all its runs are of this scenario."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _scenario[:] = [scenario]
+
+
+def _attempts(probes: Sequence[Probe]) -> list[Trial]:
+    with uncollected():
+        return [attempt(_scenario[0], probe, schedule_of(probe)) for probe in probes]

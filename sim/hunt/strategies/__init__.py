@@ -1,0 +1,23 @@
+"""How a hunt chooses what to try next: one strategy a file."""
+
+from __future__ import annotations
+
+from sim.hunt.strategies.bounded import DelayBounded
+from sim.hunt.strategies.pct import Pct
+from sim.hunt.strategies.portfolio import Portfolio
+from sim.hunt.strategies.single import SingleFault
+from sim.hunt.strategies.strategy import Ground, Strategy
+from sim.hunt.strategies.swarm import Swarm
+from sim.hunt.strategies.uniform import Uniform
+
+__all__ = ["STRATEGIES", "Ground", "Strategy", "strategy_of"]
+
+_SINGLE: dict[str, type[Strategy]] = {each.name: each for each in (Uniform, Swarm, Pct, DelayBounded, SingleFault)}
+STRATEGIES = (*_SINGLE, Portfolio.name)
+
+
+def strategy_of(name: str, ground: Ground) -> Strategy:
+    """The strategy of that name over `ground`."""
+    if name == Portfolio.name:
+        return Portfolio(ground, [each(ground) for each in _SINGLE.values()])
+    return _SINGLE[name](ground)

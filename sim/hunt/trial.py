@@ -1,0 +1,89 @@
+"""One schedule tried: what to run is a Probe, what came of it a Trial. Both travel between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from sim.checkers import LIVENESS, SAFETY, Violation
+from sim.fault import Fault
+from sim.hunt.footprint import Footprint
+from sim.mutations import Product
+from sim.scenario import Scenario
+from sim.schedule import Schedule
+from sim.world import World
+
+CRASH = "crash"
+GRAVEST = ("single-execution", "one-holder", "fenced-result", "terminal-absorbs", *SAFETY, *LIVENESS)
+"""Of several things that go wrong in a run, the first of these is what it is about."""
+
+
+def gravity(invariant: str) -> int:
+    return GRAVEST.index(invariant) if invariant in GRAVEST else -1
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A schedule that numbers all messages of a run."""
+
+    drawn: int
+
+
+class Probe(NamedTuple):
+    """The `number`-th run of a strategy. `seed`: of everything but what follows; `faults`: beside the scenario's own;
+    `swerves`: (n, choice) for the n-th message of the run not to be the quickest."""
+
+    strategy: str
+    number: int
+    seed: int
+    faults: tuple[Fault, ...] = ()
+    swerves: tuple[tuple[int, int], ...] = ()
+
+
+class Trial(NamedTuple):
+    """`broken`: the gravest violation, of `verdict` 'safety', 'liveness' or 'crash'; `messages`: how many were sent,
+    where the schedule counts them; `fired`,
+    `checked`: how often each fault struck and each invariant was put to the test; `states`, `path`: see Footprint."""
+
+    probe: Probe
+    verdict: str
+    broken: Violation | None
+    messages: int
+    fired: Mapping[str, int]
+    checked: Mapping[str, int]
+    states: frozenset[int]
+    path: int
+
+
+def world_of(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> World:
+    """The run of a probe, ready to go."""
+    if probe.faults:
+        scenario = scenario.model_copy(update={"faults": (*scenario.faults, *probe.faults)})
+    return World(scenario, probe.seed, product=product, schedule=schedule, digest=False)
+
+
+def attempt(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> Trial:
+    """Run a probe to its end."""
+    footprint = Footprint()
+    world = world_of(scenario, probe, schedule, product)
+    world.server.observers.append(footprint.committed)
+    world.run()
+    fired: dict[str, int] = {}
+    for plan in world.faults.plans:
+        fired[plan.fault.name or plan.fault.fault] = fired.get(plan.fault.name or plan.fault.fault, 0) + plan.fired
+    verdict, broken = judged(world)
+    checks = world.checkers.checks
+    drawn = schedule.drawn if isinstance(schedule, Counted) else 0
+    return Trial(probe, verdict, broken, drawn, fired, checks, frozenset(footprint.states), footprint.path)
+
+
+def judged(world: World) -> tuple[str, Violation | None]:
+    """('ok', None), or how the run went wrong and the gravest thing that did."""
+    if world.crashes:
+        host, task, error = world.crashes[0]
+        return "crash", Violation(CRASH, world.now(), host, f"{type(error).__name__} in {task}: {error}")
+    if not world.checkers.violations:
+        return "ok", None
+    found = {each.invariant: each for each in reversed(world.checkers.violations)}
+    gravest = next(found[name] for name in GRAVEST if name in found)
+    return ("liveness" if gravest.invariant in LIVENESS else "safety"), gravest
