@@ -18,7 +18,7 @@ from sim.scenario import Scenario
 from sim.schema import schema
 from sim.source import BadScenario, Problem, Source, in_file
 
-__all__ = ["BadScenario", "host_names", "load", "node_names", "parse", "schema", "shipped"]
+__all__ = ["BadScenario", "host_names", "load", "node_names", "parse", "schema", "shipped", "zoo"]
 
 FILE_BYTES_MAX = 2**20
 _ROUNDS = 20
@@ -26,9 +26,17 @@ _ROUNDS = 20
 
 def shipped() -> dict[str, Path]:
     """The scenarios that come with Foreman, by name: inside an installed package, beside it in a checkout."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def zoo() -> dict[str, Path]:
+    """The scenarios of the bug zoo, by name: 'zoo/lost-claim'."""
+    return {f"zoo/{path.stem}": path for path in sorted((_folder() / "zoo").glob("*.yaml"))}
+
+
+def _folder() -> Path:
     here = Path(__file__).parent
-    folder = next((each for each in (here / "scenarios", here.parent / "scenarios") if each.is_dir()), here)
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return next((each for each in (here / "scenarios", here.parent / "scenarios") if each.is_dir()), here)
 
 
 def load(path_or_name: str, sets: Sequence[str] = (), seed: int | None = None) -> Scenario:
@@ -102,7 +110,7 @@ def _take_out(data: Any, path: source.Path) -> None:
 
 def _find(given: str) -> str:
     """The file to read, as messages name it."""
-    known = shipped()
+    known = shipped() | zoo()
     if os.path.exists(given) and not os.path.isdir(given):
         return given
     if given in known:

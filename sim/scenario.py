@@ -187,6 +187,14 @@ class Checks(Strict):
     linearizable: Flag = False
 
 
+class Bug(Strict):
+    """The real bug a scenario of the zoo brings back: its name there, where to read of it, and what it was, in a line."""
+
+    id: str
+    link: Annotated[str, Field(pattern="^https://")]
+    title: str
+
+
 class Scenario(Strict):
     """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
 
@@ -211,6 +219,7 @@ class Scenario(Strict):
     faults: tuple[Fault, ...] = ()
     mutations: tuple[str, ...] = ()
     checks: Checks = Checks()
+    bug: Bug | None = None
     expect: dict[str, Any] = {}
     allow_cycles: Flag = Field(default=False, alias="allowCycles")
     allow_missing: Flag = Field(default=False, alias="allowMissing")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +19,7 @@ from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
 from foreman.cluster import AlreadyExists, ClusterError
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
-from sim.checkers import Checkers, Violation
+from sim.checkers import SPECIAL, Checkers, Violation
 from sim.clock import Clock
 from sim.cluster import Endpoint, SimCluster
 from sim.draw import Stream
@@ -37,6 +36,7 @@ from sim.scenario import NodeGroup, Scenario
 from sim.stats import Stats
 from sim.trace import Digest, Trace
 from sim.traced import told_to
+from sim.ttl import TimeToLive
 from sim.workload import Arrival, agent_objects, arrivals, namespaces, total
 
 CREATORS = 64
@@ -92,7 +92,7 @@ class World:
         self.total = total(scenario)
         self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
         self._stopped = False
-        self._expiring: deque[tuple[int, AgenticTask]] = deque()
+        self.ttl = TimeToLive(self.env, self.server, scenario.workload.ttl if scenario.workload else 0)
         self._observe(check)
         self._lags()
         self._populate()
@@ -110,7 +110,8 @@ class World:
         self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
         self.histories = Histories(self.now) if check and scenario.checks.linearizable else None
         if check:
-            self.server.observers.append(self.checkers.committed)
+            self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
+            self.server.observers += [self.checkers.committed, *(each.committed for each in self.checkers.special)]
         self.server.observers += [self.digest.committed, self.stats.committed]
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
@@ -270,26 +271,8 @@ class World:
 
     def _settled(self, task: AgenticTask) -> None:
         self.plans.pop(task.key, None)
-        ttl = self.scenario.workload.ttl if self.scenario.workload else 0
-        if ttl:
-            if not self._expiring:
-                self._after(ttl, self._delete_expired)
-            self._expiring.append((self.now() + ttl, task))
+        self.ttl.settled(task)
         self._maybe_finish()
-
-    def _delete_expired(self) -> None:
-        """Finished tasks and their records go, as a TTL controller would have it."""
-        while self._expiring and self._expiring[0][0] <= self.now():
-            _, task = self._expiring.popleft()
-            self._delete("ConfigMap", f"{task.metadata.namespace}/foreman-audit-{task.metadata.name}")
-            self._delete("AgenticTask", task.key)
-        if self._expiring:
-            self._after(max(self._expiring[0][0] - self.now(), SECOND), self._delete_expired)
-
-    def _delete(self, kind: str, key: str) -> None:
-        obj = self.server.tables[kind].get(key)
-        if obj is not None:
-            self.server.delete(JANITOR, obj)
 
     def _after(self, us: int, fn: Callable[[], None]) -> None:
         self.env.at(us, lambda _: fn())

@@ -8,50 +8,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-from foreman.api import (
-    CONDITION_DEP_WAIT_STARTED,
-    CONDITION_SCHEDULED,
-    HEARTBEAT_TIMEOUT_SECONDS,
-    IN_FLIGHT,
-    TERMINAL,
-    Agent,
-    AgenticTask,
-    FleetNode,
-    Phase,
-    condition,
-)
+from foreman.api import HEARTBEAT_TIMEOUT_SECONDS, IN_FLIGHT, TERMINAL, Agent, AgenticTask, FleetNode, Phase
 from foreman.api.ownership import TASK_WRITES, node_violation, task_violation
-from foreman.decide.custody import STRIKE_LIMIT, timeout_of
+from foreman.decide.custody import STRIKE_LIMIT
 from foreman.decide.filters import Node, mismatches
 from foreman.decide.lifecycle import TABLE
 from foreman.decide.requirement import requirement_of
 from foreman.executors import Execution
 from sim.apiserver import ApiServer
+from sim.checkers.invariants import Violation
+from sim.checkers.special import Check
+from sim.checkers.stability import SETTLE, unsettled
 from sim.selection import Change
 
-SAFETY = {
-    "legal-transition": "a task moves only along the phase table",
-    "field-owner": "a field is written only by its owner in that phase",
-    "terminal-absorbs": "a finished task is never changed again",
-    "one-holder": "a live claim is never overwritten by another",
-    "fenced-result": "a result lands only from the attempt that holds the task",
-    "single-execution": "no attempt of a task runs twice at the same time",
-    "attempt-monotone": "the attempt number rises by one with each assignment and never otherwise",
-    "attempts-bounded": "retries, strikes and hand-backs stay within their bounds",
-    "slots": "a node never runs more tasks than it has slots",
-    "capacity": "the RAM demanded by a node's tasks never exceeds what it has",
-    "capability": "a task is only assigned to a node that satisfies its requirement",
-    "agent-limit": "an Agent never has more tasks in flight than its maxConcurrentTasks",
-    "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
-    "write-storm": "no object is written more often than its changes explain",
-    "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
-}
-LIVENESS = {
-    "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
-    "no-leak": "in the end no node is held by a task that is not live",
-}
 HANDBACK_LIMIT = 200
 STORM_PER_MINUTE = 40
 MINUTE = 60_000_000
@@ -60,15 +31,6 @@ _MOVES = {(phase, target) for (phase, _), target in TABLE.items()}
 _NOTHING: frozenset[str] = frozenset()
 _PENDING, _SCHEDULED, _CLAIMED = Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING
 _RUNNING = (Phase.RUNNING, Phase.VERIFYING)
-
-
-class Violation(NamedTuple):
-    """`at` in microseconds of virtual time; `task` is the key of the object concerned."""
-
-    invariant: str
-    at: int
-    task: str
-    message: str
 
 
 class Checkers:
@@ -88,6 +50,7 @@ class Checkers:
         self.role_of = role_of
         self.exact_agent_limit = exact_agent_limit
         self.on_violation = on_violation
+        self.special: list[Check] = []
         self._checks: Counter[str] = Counter()
         self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
         self._writes_seen = 0
@@ -121,7 +84,7 @@ class Checkers:
         running = self.live.setdefault((key, execution.attempt), {})
         if running:
             others = ", ".join(sorted(running))
-            self._fail(
+            self.fail(
                 "single-execution", key, f"attempt {execution.attempt} starts on {holder} while it runs on {others}"
             )
         running[holder] = None
@@ -175,19 +138,17 @@ class Checkers:
         touched = [name for name in change.fields if getattr(before, name, None) != getattr(after, name, None)]
         wrong_still = task_violation(role, before.phase, after.phase, touched)
         if before.phase in TERMINAL:
-            self._fail(
-                "terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}"
-            )
+            self.fail("terminal-absorbs", change.key, f"{change.actor} changed a task that had {before.phase}: {wrong}")
         elif wrong_still is not None:
-            self._fail("field-owner", change.key, f"{change.actor}: {wrong_still}")
+            self.fail("field-owner", change.key, f"{change.actor}: {wrong_still}")
 
     def _kept_phase(self, change: Change, before: Any, after: Any) -> None:
         if before.phase in _RUNNING:
             self._checks["one-holder"] += 1
             if before.holder != after.holder or before.assigned_node != after.assigned_node:
-                self._fail("one-holder", change.key, f"{change.actor} took the live claim of {before.holder}")
+                self.fail("one-holder", change.key, f"{change.actor} took the live claim of {before.holder}")
         if before.attempt != after.attempt:
-            self._fail("attempt-monotone", change.key, f"attempt {before.attempt} -> {after.attempt} in {after.phase}")
+            self.fail("attempt-monotone", change.key, f"attempt {before.attempt} -> {after.attempt} in {after.phase}")
 
     def _moved(self, change: Change, old: AgenticTask, new: AgenticTask, role: str) -> None:
         before, after = old.status, new.status
@@ -195,9 +156,9 @@ class Checkers:
         key = change.key
         self._moves[move] += 1
         if move not in _MOVES and was not in TERMINAL:
-            self._fail("legal-transition", key, f"{change.actor} moved it from {was} to {phase}")
+            self.fail("legal-transition", key, f"{change.actor} moved it from {was} to {phase}")
         if after.attempt != before.attempt + (phase is _SCHEDULED):
-            self._fail("attempt-monotone", key, f"attempt {before.attempt} -> {after.attempt} going to {phase}")
+            self.fail("attempt-monotone", key, f"attempt {before.attempt} -> {after.attempt} going to {phase}")
         if was in IN_FLIGHT and phase not in IN_FLIGHT:
             self._left(key, old)
         if phase is _SCHEDULED:
@@ -220,7 +181,7 @@ class Checkers:
             # A scheduler sees the fleet a little late: the capability of a moment ago excuses it.
             if was is None or self.now() - was[0] > CAPABILITY_GRACE or mismatches(want, was[1]):
                 why = ", ".join(mismatches(want, node)) if node is not None else "no such node"
-                self._fail("capability", change.key, f"{change.actor} assigned it to {name}: {why}")
+                self.fail("capability", change.key, f"{change.actor} assigned it to {name}: {why}")
         if agent is not None and agent.spec.max_concurrent_tasks is not None:
             self._count_agent(change, agent, agent.spec.max_concurrent_tasks)
 
@@ -230,12 +191,12 @@ class Checkers:
         if self.exact_agent_limit:
             self._checks["agent-limit"] += 1
             if len(in_flight) > limit:
-                self._fail("agent-limit", change.key, f"{len(in_flight)} tasks of {agent.key} in flight, limit {limit}")
+                self.fail("agent-limit", change.key, f"{len(in_flight)} tasks of {agent.key} in flight, limit {limit}")
 
     def _claimed(self, change: Change, task: AgenticTask) -> None:
         name = task.status.assigned_node
         if self._holders.setdefault(change.key, change.actor) != change.actor:
-            self._fail("one-holder", change.key, f"{change.actor} claimed what {self._holders[change.key]} still holds")
+            self.fail("one-holder", change.key, f"{change.actor} claimed what {self._holders[change.key]} still holds")
         want = requirement_of(task, self._agent(task))
         node = self._nodes.get(name)
         if not want.slot or node is None:
@@ -244,12 +205,12 @@ class Checkers:
         running[change.key] = want.min_ram_gb
         self._checks["slots"] += 1
         if len(running) > node.slots:
-            self._fail("slots", change.key, f"{name} runs {len(running)} tasks in {node.slots} slots")
+            self.fail("slots", change.key, f"{name} runs {len(running)} tasks in {node.slots} slots")
         if want.min_ram_gb:
             self._checks["capacity"] += 1
             taken = sum(running.values())
             if taken > node.ram_gb:
-                self._fail("capacity", change.key, f"{name} has {node.ram_gb} GiB for tasks that need {taken}")
+                self.fail("capacity", change.key, f"{name} has {node.ram_gb} GiB for tasks that need {taken}")
 
     def _released(self, change: Change, old: AgenticTask, new: AgenticTask, role: str) -> None:
         self._checks["attempts-bounded"] += 1
@@ -257,11 +218,11 @@ class Checkers:
         if role == "operator":
             self._expired(change, old)
         if sum(status.strikes.values()) >= STRIKE_LIMIT:
-            self._fail("attempts-bounded", change.key, f"released after {sum(status.strikes.values())} strikes")
+            self.fail("attempts-bounded", change.key, f"released after {sum(status.strikes.values())} strikes")
         if status.failures >= new.spec.retry_policy.max_attempts:
-            self._fail("attempts-bounded", change.key, f"{status.failures} failures and still tried again")
+            self.fail("attempts-bounded", change.key, f"{status.failures} failures and still tried again")
         if status.handbacks > HANDBACK_LIMIT:
-            self._fail("attempts-bounded", change.key, f"handed back {status.handbacks} times")
+            self.fail("attempts-bounded", change.key, f"handed back {status.handbacks} times")
 
     def _expired(self, change: Change, old: AgenticTask) -> None:
         self._checks["earned-expiry"] += 1
@@ -269,7 +230,7 @@ class Checkers:
         silent = self.now() - self._beats.get(node, 0)
         if old.status.phase is not Phase.SCHEDULED and silent < HEARTBEAT_TIMEOUT_SECONDS * 1_000_000:
             last = f"{node}, whose last heartbeat came {silent / 1e6:.1f}s ago"
-            self._fail("earned-expiry", change.key, f"{change.actor} took it back from {last}")
+            self.fail("earned-expiry", change.key, f"{change.actor} took it back from {last}")
 
     def _ended(self, change: Change, old: AgenticTask) -> None:
         self._checks["fenced-result"] += 1
@@ -278,7 +239,7 @@ class Checkers:
         if change.actor == status.holder and run in self._ended_runs:
             self._ended_runs.discard(run)
         else:
-            self._fail(
+            self.fail(
                 "fenced-result",
                 change.key,
                 f"{change.actor} ended attempt {status.attempt}, which {status.holder or 'nobody'} holds",
@@ -301,7 +262,7 @@ class Checkers:
             writes.clear()
         writes[key] = count = writes.get(key, 0) + 1
         if count == STORM_PER_MINUTE:
-            self._fail("write-storm", key, f"{count} writes to its status within a minute")
+            self.fail("write-storm", key, f"{count} writes to its status within a minute")
 
     def _node(self, change: Change) -> None:
         old: FleetNode | None = change.old
@@ -326,13 +287,17 @@ class Checkers:
             self._beats[change.key] = self.now()
         wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
         if wrong is not None:
-            self._fail("field-owner", change.key, f"{change.actor}: {wrong}")
+            self.fail("field-owner", change.key, f"{change.actor}: {wrong}")
 
     def _agent(self, task: AgenticTask) -> Agent | None:
         ref = task.spec.agent_ref
         return self.server.tables["Agent"].get(f"{task.metadata.namespace}/{ref.name}") if ref is not None else None
 
-    def _fail(self, invariant: str, key: str, message: str) -> None:
+    def exercised(self, invariant: str, times: int = 1) -> None:
+        """A special check has put its invariant to the test."""
+        self._checks[invariant] += times
+
+    def fail(self, invariant: str, key: str, message: str) -> None:
         violation = Violation(invariant, self.now(), key, message)
         self.violations.append(violation)
         self.on_violation(violation)
@@ -344,7 +309,7 @@ class Checkers:
         for key, operations, why in judged:
             self._checks["linearizable-claims"] += operations
             if why:
-                self._fail("linearizable-claims", key, why)
+                self.fail("linearizable-claims", key, why)
 
     def liveness(self, wall: int, calm_for: int) -> None:
         """Judge the final state. `calm_for`: microseconds since the last fault was mended, or since the start without any.
@@ -354,37 +319,16 @@ class Checkers:
         tasks = self.server.tables["AgenticTask"]
         if calm_for < SETTLE and any(task.status.phase not in TERMINAL for task in tasks.values()):
             return
+        for check in self.special:
+            check.ended(wall)
         for key, task in sorted(tasks.items()):
             self._checks["eventually-stable"] += 1
-            why = self._unsettled(task, wall)
+            why = unsettled(task, wall)
             if why:
-                self._fail("eventually-stable", key, why)
+                self.fail("eventually-stable", key, why)
         self._checks["no-leak"] += 1
         for name, running in sorted(self._running.items()):
             for key in running:
                 holder = tasks.get(key)
                 if holder is None or holder.status.phase not in IN_FLIGHT:
-                    self._fail("no-leak", key, f"still held against {name}")
-
-    def _unsettled(self, task: AgenticTask, wall: int) -> str:
-        status = task.status
-        age = wall - (task.metadata.creation_timestamp or 0)
-        if status.phase in TERMINAL or age < SETTLE // 1_000_000:
-            return ""
-        if status.phase is Phase.PENDING:
-            told = condition(status.conditions, CONDITION_SCHEDULED)
-            absent = condition(status.conditions, CONDITION_DEP_WAIT_STARTED)
-            says = (told is not None and told.status == "False") or absent is not None or status.retry_after
-            return "" if says else "Pending without a condition that says why"
-        if status.phase in _RUNNING:
-            ran = wall - (status.started_at or wall)
-            return f"Running for {ran}s, past its deadline" if ran > timeout_of(task) + SETTLE // 1_000_000 else ""
-        scheduled = condition(status.conditions, CONDITION_SCHEDULED)
-        since = wall - (scheduled.last_transition_time if scheduled else wall)
-        if status.phase is Phase.SCHEDULED and since > SETTLE // 1_000_000:
-            return f"Scheduled to {status.assigned_node} for {since}s and not claimed"
-        return "" if status.phase is not None else "never looked at"
-
-
-SETTLE = 300_000_000
-"""Microseconds after the last fault within which everything must have calmed down."""
+                    self.fail("no-leak", key, f"still held against {name}")

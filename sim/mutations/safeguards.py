@@ -1,43 +1,20 @@
-"""Mutations: the product with one safeguard taken out, to see whether the invariants notice.
-
-A mutation is injected by composition: a wrapped Cluster, or a part with one decision replaced. Nothing in `foreman/`
-knows of it.
-"""
+"""One safeguard taken out: each invariant has one that breaks it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from foreman.agent.agent import AgentParts
 from foreman.agent.run import Run
 from foreman.agent.watcher import Watcher
 from foreman.api import IN_FLIGHT, AgenticTask, Phase
 from foreman.cluster import Cluster
 from foreman.decide import claims, custody, pending
 from foreman.liveness import Liveness
-from foreman.operator import OperatorParts
 from foreman.scheduler import Scheduler
 from foreman.task_controller import TaskController
-
-
-@dataclass(frozen=True)
-class Product:
-    """What a run is composed of: how clients are wrapped, and the parts of operators and agents."""
-
-    wrap: Callable[[Any], Any] = lambda cluster: cluster
-    operator: OperatorParts = field(default_factory=OperatorParts)
-    agent: AgentParts = field(default_factory=AgentParts)
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """`breaks`: the invariant it is expected to violate in a scenario that provokes it."""
-
-    what: str
-    breaks: str
-    apply: Callable[[Product], Product]
+from sim.mutations.product import Mutation, Product, agent, operator
 
 
 class Unconditional:
@@ -161,51 +138,35 @@ class RevivingWatcher(Watcher):
     run_type = RevivingRun
 
 
-def _operator(**parts: Any) -> Callable[[Product], Product]:
-    return lambda product: replace(product, operator=replace(product.operator, **parts))
-
-
-def _agent(**parts: Any) -> Callable[[Product], Product]:
-    return lambda product: replace(product, agent=replace(product.agent, **parts))
-
-
 def _unconditional(product: Product) -> Product:
     return replace(product, wrap=Unconditional)
 
 
-MUTATIONS: dict[str, Mutation] = {
+SAFEGUARDS: dict[str, Mutation] = {
     "unconditional-writes": Mutation("writes carry no version", "one-holder", _unconditional),
-    "no-attempt-fence": Mutation("late results are written", "fenced-result", _agent(watcher=UnfencedWatcher)),
-    "no-slot-admission": Mutation("agents claim beyond their slots", "slots", _agent(watcher=GreedyWatcher)),
+    "no-attempt-fence": Mutation("late results are written", "fenced-result", agent(watcher=UnfencedWatcher)),
+    "no-slot-admission": Mutation("agents claim beyond their slots", "slots", agent(watcher=GreedyWatcher)),
     "cross-clock-heartbeats": Mutation(
-        "staleness compares two clocks", "earned-expiry", _operator(liveness=CrossClockLiveness)
+        "staleness compares two clocks", "earned-expiry", operator(liveness=CrossClockLiveness)
     ),
     "no-claim-expiry": Mutation(
-        "lost claims are never taken back", "eventually-stable", _operator(task_controller=ForgetfulController)
+        "lost claims are never taken back", "eventually-stable", operator(task_controller=ForgetfulController)
     ),
     "boundless-strikes": Mutation(
-        "lost claims are released without limit", "attempts-bounded", _operator(task_controller=BoundlessController)
+        "lost claims are released without limit", "attempts-bounded", operator(task_controller=BoundlessController)
     ),
     "same-attempt": Mutation(
-        "assignments do not raise the attempt", "attempt-monotone", _operator(scheduler=SameAttemptScheduler)
+        "assignments do not raise the attempt", "attempt-monotone", operator(scheduler=SameAttemptScheduler)
     ),
-    "no-filters": Mutation("placement ignores requirements", "capability", _operator(scheduler=BlindScheduler)),
-    "no-agent-limit": Mutation("maxConcurrentTasks is ignored", "agent-limit", _operator(scheduler=UnlimitedScheduler)),
+    "no-filters": Mutation("placement ignores requirements", "capability", operator(scheduler=BlindScheduler)),
+    "no-agent-limit": Mutation("maxConcurrentTasks is ignored", "agent-limit", operator(scheduler=UnlimitedScheduler)),
     "silent-waits": Mutation(
-        "waits have no reason and no end", "eventually-stable", _operator(task_controller=WaitForEverController)
+        "waits have no reason and no end", "eventually-stable", operator(task_controller=WaitForEverController)
     ),
     "restamped-conditions": Mutation(
-        "conditions are stamped anew at every look", "write-storm", _operator(task_controller=RestampingController)
+        "conditions are stamped anew at every look", "write-storm", operator(task_controller=RestampingController)
     ),
     "terminal-overwrite": Mutation(
-        "late results overwrite finished tasks", "terminal-absorbs", _agent(watcher=RevivingWatcher)
+        "late results overwrite finished tasks", "terminal-absorbs", agent(watcher=RevivingWatcher)
     ),
 }
-
-
-def mutated(names: tuple[str, ...]) -> Product:
-    """The product with these safeguards taken out."""
-    product = Product()
-    for name in names:
-        product = MUTATIONS[name].apply(product)
-    return product

@@ -1,0 +1,36 @@
+"""The invariants by name, and what a broken one is reported as."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+SAFETY = {
+    "legal-transition": "a task moves only along the phase table",
+    "field-owner": "a field is written only by its owner in that phase",
+    "terminal-absorbs": "a finished task is never changed again",
+    "one-holder": "a live claim is never overwritten by another",
+    "fenced-result": "a result lands only from the attempt that holds the task",
+    "single-execution": "no attempt of a task runs twice at the same time",
+    "attempt-monotone": "the attempt number rises by one with each assignment and never otherwise",
+    "attempts-bounded": "retries, strikes and hand-backs stay within their bounds",
+    "slots": "a node never runs more tasks than it has slots",
+    "capacity": "the RAM demanded by a node's tasks never exceeds what it has",
+    "capability": "a task is only assigned to a node that satisfies its requirement",
+    "agent-limit": "an Agent never has more tasks in flight than its maxConcurrentTasks",
+    "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
+    "write-storm": "no object is written more often than its changes explain",
+    "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
+}
+LIVENESS = {
+    "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
+    "no-leak": "in the end no node is held by a task that is not live",
+}
+
+
+class Violation(NamedTuple):
+    """`at` in microseconds of virtual time; `task` is the key of the object concerned."""
+
+    invariant: str
+    at: int
+    task: str
+    message: str

@@ -1,0 +1,22 @@
+"""Mutations: the product with one safeguard taken out, to see whether the invariants notice.
+
+A mutation is injected by composition: a wrapped Cluster, or a part with one decision replaced. Nothing in `foreman/`
+knows of it. A file of this folder holds the mutations of one origin.
+"""
+
+from __future__ import annotations
+
+from sim.mutations.product import Mutation, Product
+from sim.mutations.safeguards import SAFEGUARDS
+
+__all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
+
+MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS}
+
+
+def mutated(names: tuple[str, ...]) -> Product:
+    """The product with these safeguards taken out."""
+    product = Product()
+    for name in names:
+        product = MUTATIONS[name].apply(product)
+    return product

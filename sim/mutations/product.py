@@ -1,0 +1,36 @@
+"""What a run is composed of, and how a mutation changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from foreman.agent.agent import AgentParts
+from foreman.operator import OperatorParts
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a run is composed of: how clients are wrapped, and the parts of operators and agents."""
+
+    wrap: Callable[[Any], Any] = lambda cluster: cluster
+    operator: OperatorParts = field(default_factory=OperatorParts)
+    agent: AgentParts = field(default_factory=AgentParts)
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`breaks`: the invariant it is expected to violate in a scenario that provokes it."""
+
+    what: str
+    breaks: str
+    apply: Callable[[Product], Product]
+
+
+def operator(**parts: Any) -> Callable[[Product], Product]:
+    return lambda product: replace(product, operator=replace(product.operator, **parts))
+
+
+def agent(**parts: Any) -> Callable[[Product], Product]:
+    return lambda product: replace(product, agent=replace(product.agent, **parts))
