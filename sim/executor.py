@@ -80,7 +80,11 @@ class SimExecutor:
         if fate == "nothing":
             return None
         result = stub_result(execution.task, plan.duration / SECOND, plan.duration / SECOND)
-        return result if plan.verdict == "GO" else result.evolve(verdict=plan.verdict)
+        if plan.verdict == "GO":
+            return result
+        verdict, _, outcome = plan.verdict.partition(":")
+        extra = {**result.extra, "outcome": outcome} if outcome else result.extra
+        return result.evolve(verdict=verdict, extra=extra)
 
     def _fate(self, plan: Plan) -> str:
         """Draws only for tasks that can go wrong, so that adding a faulty class does not shift every other draw."""

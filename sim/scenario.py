@@ -11,7 +11,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from foreman.api import Flag, Int32, Model, NodeAccelerator, RequiredCapability, RetryPolicy, TaskKind
+from foreman.api import (
+    AgentRole,
+    Flag,
+    Int32,
+    Model,
+    NodeAccelerator,
+    Provider,
+    RequiredCapability,
+    RetryPolicy,
+    TaskKind,
+)
 from foreman.api.fields import declared
 from foreman.decide.policies import POLICIES
 from sim.draw import Distribution, Weighted, distribution
@@ -80,6 +90,8 @@ class NodeGroup(Strict):
 class AgentProfile(Strict):
     """An Agent object that tasks may refer to by name."""
 
+    role: AgentRole = AgentRole.CODER
+    provider: Provider = Provider.LOCAL
     requires: Requires | None = None
     model: str = ""
     max_concurrent_tasks: Some | None = Field(default=None, alias="maxConcurrentTasks")
@@ -87,7 +99,8 @@ class AgentProfile(Strict):
 
 
 class Behaviour(Strict):
-    """How the executor fares with a task: how long it takes and what comes of it.
+    """How the executor fares with a task: how long it takes and what comes of it. A verdict may name the outcome that goes
+    with it: `NO-GO:MODEL-DECIDED`, `NO-GO:ALREADY-RESOLVED`.
 
     `errors`, `hangs`, `nothing` are chances per attempt: the executor raises, never ends, or returns nothing at all.
     """
@@ -101,7 +114,8 @@ class Behaviour(Strict):
     @field_validator("verdicts")
     @classmethod
     def _known_verdicts(cls, verdicts: Weighted[str]) -> Weighted[str]:
-        for word in verdicts.root:
+        for told in verdicts.root:
+            word = told.partition(":")[0]
             if word not in VERDICTS:
                 near = did_you_mean(word, VERDICTS)
                 raise refusal(f"unknown verdict {word!r}: expected {', '.join(VERDICTS)}{near}")
@@ -163,6 +177,27 @@ class TaskSeed(Strict):
     executor: Behaviour | None = None
 
 
+class WorkloadSeed(Strict):
+    """One Workload written out: its spec as in a manifest, `issues` of which may be a count, and when it is created.
+
+    `executor`: how its tasks fare, by kind (`issue-fix`, `verify`, `review` ...) or by a pattern of step names (`code-3`,
+    `review-*-r1`); the first that fits counts, and what none does, the scenario's `executor` says.
+    """
+
+    spec: dict[str, Any]
+    at: Duration = 0
+    namespace: str = "default"
+    executor: dict[str, Behaviour] = {}
+
+    @field_validator("spec")
+    @classmethod
+    def _counted_issues(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        count = spec.get("issues")
+        if isinstance(count, int) and not isinstance(count, bool):
+            return {**spec, "issues": list(range(1, count + 1))}
+        return spec
+
+
 class Network(Strict):
     """One-way delays between every host and the API server; few distinct values find more races than a smooth spread."""
 
@@ -213,6 +248,7 @@ class Scenario(Strict):
     agents: dict[str, AgentProfile] = {}
     workload: Workload | None = None
     tasks: dict[str, TaskSeed] = {}
+    workloads: dict[str, WorkloadSeed] = {}
     executor: Behaviour = Behaviour()
     network: Network = Network()
     apiserver: ApiServers = ApiServers()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from foreman.api import Agent, AgenticTask, ObjectMeta, from_wire
+from foreman.api import Agent, AgenticTask, ObjectMeta, Provider, from_wire
 from sim.draw import Sampler, Stream, Weighted
 from sim.executor import Plan
 from sim.names import number_width
@@ -48,7 +48,13 @@ def agent_objects(scenario: Scenario, namespaces: set[str]) -> list[Agent]:
     """The Agent objects the scenario's profiles describe, one in each namespace that has tasks."""
     objects = []
     for name, profile in sorted(scenario.agents.items()):
-        spec: dict[str, object] = {"role": "coder", "tools": ["submit_result"], "systemPrompt": "simulated"}
+        tools = ["bash", "fetch_issue", "submit_result"]
+        spec: dict[str, object] = {"role": profile.role, "tools": tools, "systemPrompt": "simulated"}
+        if profile.provider is Provider.CLOUD_PROXY:
+            spec |= {
+                "provider": profile.provider,
+                "providerConfig": {"baseURL": "http://cloud", "model": profile.model or "any"},
+            }
         if profile.requires is not None:
             spec["requiredCapability"] = profile.requires
         if profile.model:
@@ -62,7 +68,7 @@ def agent_objects(scenario: Scenario, namespaces: set[str]) -> list[Agent]:
     return objects
 
 
-class _Chances:
+class Chances:
     """Samplers of one Behaviour, all on one stream."""
 
     def __init__(self, behaviour: Behaviour, stream: Stream) -> None:
@@ -91,7 +97,7 @@ def _explicit(scenario: Scenario, seed: int) -> Iterator[Arrival]:
             }
         )
         assert isinstance(task, AgenticTask)
-        yield Arrival(seeded.at, task, _Chances(seeded.executor or scenario.executor, stream).plan())
+        yield Arrival(seeded.at, task, Chances(seeded.executor or scenario.executor, stream).plan())
 
 
 def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Arrival]:
@@ -99,7 +105,7 @@ def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Ar
     pick = Weighted[str]({name: each.weight for name, each in classes.items()}).sampler(Stream(seed, "tasks/mix"))
     templates = {name: _template(each, workload.namespace) for name, each in classes.items()}
     chances = {
-        name: _Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"))
+        name: Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"))
         for name, each in classes.items()
     }
     only = next(iter(classes)) if len(classes) == 1 else None
@@ -133,4 +139,5 @@ def _template(each: TaskClass, namespace: str) -> AgenticTask:
 
 def namespaces(scenario: Scenario) -> set[str]:
     found = {seeded.namespace for seeded in scenario.tasks.values()}
+    found |= {seeded.namespace for seeded in scenario.workloads.values()}
     return found | ({scenario.workload.namespace} if scenario.workload else set())

@@ -31,6 +31,7 @@ from sim.host import EPOCH, SECOND, Host, Process
 from sim.mutations import Product, mutated
 from sim.names import node_names
 from sim.network import Link
+from sim.pipelines import ChildPlans, Pipelines, sown
 from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
 from sim.stats import Stats
@@ -82,7 +83,7 @@ class World:
         self.operators: dict[str, Operator] = {}
         self.agents: dict[str, NodeAgent] = {}
         self.clients: dict[str, SimCluster] = {}
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str, Plan] = ChildPlans(scenario, self.seed, self.server)
         self.crashes: list[tuple[str, str, Exception]] = []
         self.executions = 0
         self.counted = {"discarded": 0, "reconciles": 0, "relists": 0}
@@ -90,6 +91,7 @@ class World:
         self.wall_seconds = 0.0
         self.interrupted = False
         self.total = total(scenario)
+        self.pipelines = Pipelines(len(scenario.workloads), self._child_made, self._maybe_finish)
         self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
         self._stopped = False
         self.ttl = TimeToLive(self.env, self.server, scenario.workload.ttl if scenario.workload else 0)
@@ -113,6 +115,8 @@ class World:
             self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
             self.server.observers += [self.checkers.committed, *(each.committed for each in self.checkers.special)]
         self.server.observers += [self.digest.committed, self.stats.committed]
+        if scenario.workloads:
+            self.server.observers.append(self.pipelines.committed)
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
@@ -207,6 +211,7 @@ class World:
         cluster = self.client(process, "user", "user")
         for agent in agent_objects(self.scenario, namespaces(self.scenario)):
             await _create(cluster, process, agent)
+        process.spawn(self._create_workloads(cluster, process), "create-workloads")
         if self.total == 0:
             self._maybe_finish()
         queue = arrivals(self.scenario, self.seed)
@@ -223,7 +228,16 @@ class World:
             self.plans[arrival.task.key] = arrival.plan
             await _create(cluster, process, arrival.task)
 
+    async def _create_workloads(self, cluster: Any, process: Process) -> None:
+        for at, workload in sown(self.scenario):
+            if at > self.now():
+                await process.sleep((at - self.now()) / SECOND)
+            await _create(cluster, process, workload)
+
     # what the run tells
+
+    def _child_made(self) -> None:
+        self.total += 1
 
     def execution_started(self, holder: str, execution: Any) -> None:
         self.executions += 1
@@ -246,9 +260,8 @@ class World:
         agent.watcher.discarded = agent.watcher.tasks.relists = 0
 
     def _count_operator(self, operator: Operator) -> None:
-        controllers = operator.task_controller.controller, operator.node_controller.controller
-        self.counted["reconciles"] += sum(each.reconciles for each in controllers)
-        for each in controllers:
+        self.counted["reconciles"] += sum(each.reconciles for each in operator.controllers)
+        for each in operator.controllers:
             each.reconciles = 0
 
     def _note(self, host: str, what: str) -> None:
@@ -278,7 +291,8 @@ class World:
         self.env.at(us, lambda _: fn())
 
     def done(self) -> bool:
-        return self.stats.settled + self.stats.deleted >= self.total and self.faults.pending == 0
+        tasks = self.stats.settled + self.stats.deleted >= self.total
+        return tasks and self.faults.pending == 0 and self.pipelines.settled()
 
     def _maybe_finish(self) -> None:
         if self.done():
