@@ -135,11 +135,13 @@ class _Reconciliation:
             decision = self.of.decide(self._view())
             if decision.doubtful and await self._look_for(decision.doubtful):
                 continue
+            begun = plan.is_planned(self.workload)
             if decision.changes:
                 await self._write(decision.changes)
             if decision.create:
                 await self._create(decision.create)
-            elif not decision.changes:
+            elif begun or not decision.changes:
+                # Once planned, what has been summed up and written adds up to the same again.
                 await self._advise(decision.advise)
                 return self._again()
         return 0.0
@@ -206,6 +208,9 @@ class _Reconciliation:
 
     async def _create(self, tasks: Collection[AgenticTask]) -> None:
         for task in tasks:
+            if not self.taken.isdisjoint(task.spec.depends_on):
+                self.taken.add(task.metadata.name)
+                continue
             await self._confirm()
             try:
                 made = await self.cluster.create(task)

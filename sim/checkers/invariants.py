@@ -20,10 +20,13 @@ SAFETY = {
     "earned-expiry": "a claim is taken back only from a node that has really been silent, or never claimed",
     "write-storm": "no object is written more often than its changes explain",
     "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
+    "rendered-once": "a step of a Workload becomes one task, which its status has named before",
+    "foreign-child": "a Workload counts, changes and deletes no task that is not its own",
 }
 LIVENESS = {
     "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
     "no-leak": "in the end no node is held by a task that is not live",
+    "workload-accounted": "in the end every Workload has ended as its children did, or something can still end it",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sim.checkers.workloads import WorkloadCheck
 from sim.selection import Change
 
 if TYPE_CHECKING:
@@ -27,4 +28,4 @@ class Check(Protocol):
         ...
 
 
-SPECIAL: tuple[type[Check], ...] = ()
+SPECIAL: tuple[type[Check], ...] = (WorkloadCheck,)

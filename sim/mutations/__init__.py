@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from sim.mutations.product import Mutation, Product
 from sim.mutations.safeguards import SAFEGUARDS
+from sim.mutations.workloads import WORKLOADS
 
 __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 
-MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS}
+MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **WORKLOADS}
 
 
 def mutated(names: tuple[str, ...]) -> Product:

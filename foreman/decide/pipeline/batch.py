@@ -49,7 +49,8 @@ def choose(workload: Workload) -> Plan | Unplannable:
         wrong = pipeline_fault(workload)
         if wrong:
             return Unplannable("InvalidPipeline", wrong)
-        return Plan(_cut(spec.pipeline, workload), len(spec.pipeline))
+        kept = _cut(spec.pipeline, workload)
+        return Plan(_in_order(kept, workload.metadata.name), len(spec.pipeline))
     if spec.issues and spec.coder_agent_ref is None:
         return Unplannable("NoPlannerOrPipeline", "issues are set but coderAgentRef is not: no agent to work on them")
     if not spec.issues:
@@ -131,6 +132,13 @@ def _cycle(pipeline: Sequence[PipelineStep], owner: str) -> str:
 
 def _needs(each: PipelineStep, owner: str) -> list[str]:
     return [steps.task_name(owner, wanted) for wanted in each.depends_on]
+
+
+def _in_order(made: Sequence[PipelineStep], owner: str) -> tuple[PipelineStep, ...]:
+    """A step after those it depends on: its task must not find another's in the place of one that is yet to be made."""
+    by_task = {steps.task_name(owner, each.name): each for each in made}
+    order = TopologicalSorter({name: _needs(each, owner) for name, each in by_task.items()}).static_order()
+    return tuple(by_task[name] for name in order)
 
 
 def _cut(made: Sequence[PipelineStep], workload: Workload) -> tuple[PipelineStep, ...]:

@@ -68,10 +68,23 @@ def decide(view: View) -> Decision:
         conditions = rollup.already_resolved(conditions, found.resolved, view.wall)
     return Decision(
         _changes(workload, book, phase, found, conditions),
-        tuple(render(workload, step) for step in draft.steps if child_name(workload, step.name) not in view.taken),
+        creatable([render(workload, step) for step in draft.steps], view.taken),
         tuple(name for name in found.doubtful),
         tuple(told for issue in book.issues.values() for told in advice(issue.tasks)),
     )
+
+
+def creatable(tasks: Sequence[AgenticTask], taken: Collection[str]) -> tuple[AgenticTask, ...]:
+    """`tasks` (in order of dependency) without those of a taken name, and those that would depend on such: somebody else's
+    verdict must not let them begin."""
+    blocked = set(taken)
+    free = []
+    for task in tasks:
+        if task.metadata.name in blocked or not blocked.isdisjoint(task.spec.depends_on):
+            blocked.add(task.metadata.name)
+        else:
+            free.append(task)
+    return tuple(free)
 
 
 def is_planned(workload: Workload) -> bool:

@@ -76,14 +76,17 @@ def advice(tasks: dict[StepId, AgenticTask]) -> Iterator[tuple[AgenticTask, tupl
 
     A review reads the coder of its own round, a second opinion the last one.
     """
-    latest = max((each.round for each in tasks if each.stage == CODE), default=0)
+    coders = {
+        step.round: noticed for step, task in tasks.items() if step.stage == CODE and (noticed := advisories(task))
+    }
+    if not coders:
+        return
+    latest = max(each.round for each in tasks if each.stage == CODE)
     for step, task in tasks.items():
-        if step.stage not in (REVIEW, ESCALATE) or not _open(task):
-            continue
-        coder = tasks.get(StepId(CODE, step.issue, 0, latest if step.stage == ESCALATE else step.round))
-        noticed = advisories(coder) if coder is not None else ()
-        if noticed:
-            yield task, noticed
+        if step.stage in (REVIEW, ESCALATE) and _open(task):
+            told = coders.get(latest if step.stage == ESCALATE else step.round)
+            if told:
+                yield task, told
 
 
 def _open(task: AgenticTask) -> bool:
