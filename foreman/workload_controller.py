@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from foreman.api import TERMINAL, Agent, AgenticTask, GateAdvisory, Workload
 from foreman.cache import Cache
-from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, Invalid, NotFound
+from foreman.cluster import AlreadyExists, Cluster, ClusterError, Conflict, Invalid, NotFound, Unavailable
 from foreman.controller import Controller
 from foreman.decide.pipeline import cloud, plan
 from foreman.decide.pipeline.book import View
@@ -226,6 +226,9 @@ class _Reconciliation:
             except Invalid as error:
                 await self._write(plan.reject(self.workload, task.metadata.name, str(error), self.runtime.wall()))
                 return
+            except NotFound as error:
+                # Not the task but what it is to be created in is missing: that may come, and then it is to be tried again.
+                raise Unavailable(f"cannot create task {task.key}: {error}") from error
             self.unseen[task.metadata.name] = made
             self.of.tasks.observe(made)
 
