@@ -66,9 +66,8 @@ class Emitted(NamedTuple):
     suppressed: Sequence[str] = ()
 
 
-def emit(view: View, book: Book) -> Emitted:
-    """What the issues of a planned Workload are to get next."""
-    conditions = view.workload.status.conditions
+def emit(view: View, book: Book, conditions: Conditions) -> Emitted:
+    """What the issues of a Workload are to get next, added to what its `conditions` say."""
     spec = view.workload.spec
     if book.issues and spec.escalation_reviewer_agent_refs and not spec.reviewer_agent_refs:
         message = "escalationReviewerAgentRefs are set but reviewerAgentRefs are not: there is nobody to escalate from"

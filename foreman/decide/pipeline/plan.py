@@ -130,20 +130,25 @@ def _begin(view: View, book: Book) -> Draft:
 
 
 def _render(view: View, book: Book, steps: Iterable[PipelineStep], conditions: Conditions) -> Draft:
+    """What of the plan is still to be created. Issues that are rendered go on meanwhile: the name of one step may be taken."""
     workload = view.workload
     names = {child_name(workload, step.name): step for step in steps}
-    book.drop([name for name, uid in book.recorded.items() if not uid and name not in names])
+    begun = emit(view, book, conditions)
+    going_on = {child_name(workload, step.name) for step in begun.steps}
+    lost = [name for name in book.recorded if not book.confirmed(name) and name not in names and name not in going_on]
+    book.drop(lost)
     missing = [step for name, step in names.items() if not book.confirmed(name)]
-    for name in names:
+    for name in (*names, *going_on):
         book.plan(name)
-    total = len(book.recorded)
+    conditions = suppressed(begun.conditions, begun.suppressed, view.wall)
+    total = len(names)
     if not missing:
         message = f"emitted {total} AgenticTask(s)"
         conditions = with_condition(conditions, CONDITION_PLANNED, True, "PlannerSucceeded", message, view.wall)
-        return Draft(WorkloadPhase.PLANNED, conditions)
+        return Draft(WorkloadPhase.PLANNED, conditions, begun.steps)
     message = f"creating {total} AgenticTask(s)"
     conditions = with_condition(conditions, CONDITION_PLANNED, False, REASON_RENDERING, message, view.wall)
-    return Draft(WorkloadPhase.PLANNING, conditions, missing)
+    return Draft(WorkloadPhase.PLANNING, conditions, [*missing, *begun.steps])
 
 
 def _cuts(conditions: Conditions, workload: Workload, plan: batch.Plan, kept: cloud.Admitted, wall: int) -> Conditions:
@@ -187,7 +192,7 @@ def _forget_rejected(book: Book) -> None:
 
 
 def _go_on(view: View, book: Book) -> Draft:
-    emitted = emit(view, book)
+    emitted = emit(view, book, view.workload.status.conditions)
     for step in emitted.steps:
         book.plan(child_name(view.workload, step.name))
     conditions = suppressed(emitted.conditions, emitted.suppressed, view.wall)
