@@ -80,6 +80,7 @@ class WorkloadCheck:
                 "rendered-once", change.key, f"{change.actor} made it although its Workload has not planned it"
             )
         for wanted in task.spec.depends_on:
+            self.court.exercised("foreign-child")
             found = self.court.server.tables["AgenticTask"].get(f"{task.metadata.namespace}/{wanted}")
             if found is not None and owner_uid(found) != uid:
                 self.court.fail(

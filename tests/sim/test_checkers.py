@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from court import METAL, Court
 from support import new_task
+from workload_deeds import DEEDS
 
 from foreman.api import Phase
 from sim.checkers import CAPABILITY_GRACE, HANDBACK_LIMIT, LIVENESS, SAFETY, SETTLE, STORM_PER_MINUTE
@@ -479,6 +480,9 @@ def a_node_free_after_every_kind_of_end(court: Court) -> None:
     court.running("c")
     court.release("n1/1", "c", handbacks=1)
     court.running("d")
+
+
+CASES += DEEDS
 
 
 def _id(case: Any) -> str:

@@ -7,6 +7,7 @@ import json
 import pytest
 from cli_kit import cli, one_line
 from support import new_task
+from test_scenarios import SMALLER
 
 from sim.differential import ABSENT, COMPARED, compare, differing
 from sim.load import BadScenario, load, parse, shipped
