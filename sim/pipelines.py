@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from foreman.decide.pipeline.render import owner_uid, step_of
 from sim.apiserver import ApiServer
 from sim.draw import Stream
 from sim.executor import Plan
+from sim.host import SECOND, Process
 from sim.scenario import Behaviour, Scenario, WorkloadSeed
 from sim.selection import Change
 from sim.workload import Chances
@@ -29,6 +30,14 @@ def sown(scenario: Scenario) -> list[Sown]:
     """All Workloads of the scenario in order of creation."""
     found = [Sown(seed.at, _workload(name, seed)) for name, seed in scenario.workloads.items()]
     return sorted(found, key=lambda each: each.at)
+
+
+async def sow(scenario: Scenario, process: Process, create: Callable[[Workload], Awaitable[None]]) -> None:
+    """Create each Workload at its time, counted from now."""
+    begun = process.now()
+    for at, workload in sown(scenario):
+        await process.sleep(max(begun + at / SECOND - process.now(), 0))
+        await create(workload)
 
 
 def _workload(name: str, seed: WorkloadSeed) -> Workload:

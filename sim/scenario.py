@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 
 from foreman.api import (
     AgentRole,
@@ -27,7 +27,7 @@ from foreman.decide.policies import POLICIES
 from sim.draw import Distribution, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
-from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
+from sim.kinds import Strict, Whole, did_you_mean, in_words, one_of, refusal
 from sim.shapes import Arrivals, Batch, Independent, Shape
 from sim.units import Chance, Duration, Interval
 
@@ -82,6 +82,7 @@ class NodeGroup(Strict):
     context_tokens: Count = Field(default=0, alias="contextTokens")
     tokens_per_second: Count = Field(default=0, alias="tokensPerSecond")
     models: tuple[str, ...] = ()
+    endpoints: dict[str, Endpoint] = {}
     labels: dict[str, str] = {}
     roles: tuple[str, ...] = ("worker",)
     twins: Few = 1
@@ -98,14 +99,47 @@ class AgentProfile(Strict):
     job_mode: Flag = Field(default=False, alias="jobMode")
 
 
+def _span(value: Any) -> Any:
+    """A count, or [fewest, most]."""
+    low, high = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
+    if type(low) is not int or type(high) is not int or not 0 <= low <= high <= 10**8:
+        raise refusal(f"expected a number of tokens, or [fewest, most], not {in_words(value)}")
+    return low, high
+
+
+Span = Annotated[
+    tuple[int, int],
+    BeforeValidator(_span),
+    PlainSerializer(list, return_type=list[int]),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+]
+
+
+class Tokens(Strict):
+    """The size of a run: tokens it reads, and tokens it writes; each a number or [fewest, most], equally likely."""
+
+    prompt: Span = (0, 0)
+    output: Span
+
+
+class Endpoint(Strict):
+    """A model that a node serves, how many runs at once it takes (0: no limit), and the tokens/s that these share."""
+
+    max_concurrent: Count = Field(default=0, alias="maxConcurrent")
+    tokens_per_second: Some = Field(alias="tokensPerSecond")
+    prefill_tokens_per_second: Count = Field(default=0, alias="prefillTokensPerSecond")
+
+
 class Behaviour(Strict):
-    """How the executor fares with a task: how long it takes and what comes of it. A verdict may name the outcome that goes
+    """How the executor fares with a task: how long it takes (or how many `tokens` it is, which take the longer the more runs
+    share the model), and what comes of it. A verdict may name the outcome that goes
     with it: `NO-GO:MODEL-DECIDED`, `NO-GO:ALREADY-RESOLVED`.
 
     `errors`, `hangs`, `nothing` are chances per attempt: the executor raises, never ends, or returns nothing at all.
     """
 
     duration: Distribution = distribution("10s")
+    tokens: Tokens | None = None
     verdicts: Weighted[str] = Weighted[str]({"GO": 1})
     errors: Chance = 0.0
     hangs: Chance = 0.0

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from foreman.api import Agent, AgenticTask, ObjectMeta, Provider, from_wire
+from foreman.api import Agent, AgenticTask, ModelEndpoint, ObjectMeta, Provider, from_wire
 from sim.draw import Sampler, Stream, Weighted
 from sim.executor import Plan
 from sim.names import number_width
-from sim.scenario import Behaviour, Scenario, TaskClass, Workload
+from sim.scenario import Behaviour, NodeGroup, Scenario, TaskClass, Workload
 
 
 class Arrival(NamedTuple):
@@ -68,11 +68,25 @@ def agent_objects(scenario: Scenario, namespaces: set[str]) -> list[Agent]:
     return objects
 
 
+def endpoints_of(group: NodeGroup) -> tuple[ModelEndpoint, ...]:
+    """The endpoints that each node of the group declares."""
+    return tuple(
+        ModelEndpoint(
+            model=model,
+            max_concurrent=each.max_concurrent,
+            tokens_per_second=each.tokens_per_second,
+            prefill_tokens_per_second=each.prefill_tokens_per_second,
+        )
+        for model, each in group.endpoints.items()
+    )
+
+
 class Chances:
     """Samplers of one Behaviour, all on one stream."""
 
     def __init__(self, behaviour: Behaviour, stream: Stream) -> None:
         self.behaviour = behaviour
+        self.stream = stream
         self.duration: Sampler = behaviour.duration.sampler(stream)
         # One possible verdict needs no draw.
         certain = [verdict for verdict, weight in behaviour.verdicts.root.items() if weight]
@@ -82,7 +96,13 @@ class Chances:
 
     def plan(self) -> Plan:
         b = self.behaviour
-        return Plan(self.duration(), self.verdict(), b.errors, b.hangs, b.nothing)
+        # The draws of the other behaviours stay what they were.
+        tokens = (self._span(b.tokens.prompt), self._span(b.tokens.output)) if b.tokens is not None else None
+        return Plan(self.duration(), self.verdict(), b.errors, b.hangs, b.nothing, tokens)
+
+    def _span(self, span: tuple[int, int]) -> int:
+        low, high = span
+        return low + self.stream.below(high - low + 1)
 
 
 def _explicit(scenario: Scenario, seed: int) -> Iterator[Arrival]:

@@ -17,6 +17,7 @@ from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
 from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
 from foreman.cluster import AlreadyExists, ClusterError
+from foreman.decide.requirement import agent_key, requirement_of
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
 from sim.checkers import SPECIAL, Checkers, Violation
@@ -31,14 +32,15 @@ from sim.host import EPOCH, SECOND, Host, Process
 from sim.mutations import Product, mutated
 from sim.names import node_names
 from sim.network import Link
-from sim.pipelines import ChildPlans, Pipelines, sown
+from sim.pipelines import ChildPlans, Pipelines, sow
 from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
+from sim.serving import Serving
 from sim.stats import Stats
 from sim.trace import Digest, Trace
 from sim.traced import told_to
 from sim.ttl import TimeToLive
-from sim.workload import Arrival, agent_objects, arrivals, namespaces, total
+from sim.workload import Arrival, agent_objects, arrivals, endpoints_of, namespaces, total
 
 CREATORS = 64
 STAGGER = 1 * SECOND
@@ -177,12 +179,14 @@ class World:
         await operator.run(process.stop)
 
     def _agent_program(self, node: str, group: NodeGroup) -> Callable[[Process], Coroutine[Any, Any, None]]:
+        endpoints = endpoints_of(group)
         declared = Declared(
             accelerator=group.accelerator or "",
             total_ram_gb=group.ram_gb,
             installed_models=group.models,
             max_context_tokens=group.context_tokens,
             tokens_per_second=group.tokens_per_second,
+            endpoints=endpoints,
         )
         capability = probe("simulated", declared, _nothing_to_read)
         spec = FleetNodeSpec(node_name=node, roles=group.roles, slots=group.slots)
@@ -195,7 +199,9 @@ class World:
             host = process.host.name
             instance = instance_of(host, str(process.host.boots))
             luck = Stream(self.seed, f"executor/{instance}")
-            executor = SimExecutor(process, self.plans, luck, instance, self, self.faults.ambushes.spoil)
+            serving = Serving(endpoints, group.tokens_per_second)
+            spoil = self.faults.ambushes.spoil
+            executor = SimExecutor(process, self.plans, luck, instance, self, spoil, serving, self._model_of)
             identity = Identity(node, instance, spec, group.labels)
             cluster = self.client(process, instance, "agent")
             measure = partial(_measured, capability, process.host)
@@ -211,7 +217,7 @@ class World:
         cluster = self.client(process, "user", "user")
         for agent in agent_objects(self.scenario, namespaces(self.scenario)):
             await _create(cluster, process, agent)
-        process.spawn(self._create_workloads(cluster, process), "create-workloads")
+        process.spawn(sow(self.scenario, process, partial(_create, cluster, process)), "create-workloads")
         if self.total == 0:
             self._maybe_finish()
         queue = arrivals(self.scenario, self.seed)
@@ -228,11 +234,8 @@ class World:
             self.plans[arrival.task.key] = arrival.plan
             await _create(cluster, process, arrival.task)
 
-    async def _create_workloads(self, cluster: Any, process: Process) -> None:
-        for at, workload in sown(self.scenario):
-            if at > self.now():
-                await process.sleep((at - self.now()) / SECOND)
-            await _create(cluster, process, workload)
+    def _model_of(self, task: AgenticTask) -> str:
+        return requirement_of(task, self.server.tables["Agent"].get(agent_key(task))).endpoint
 
     # what the run tells
 

@@ -21,6 +21,7 @@ SAFETY = {
     "write-storm": "no object is written more often than its changes explain",
     "linearizable-claims": "what callers saw of a task's claim fits one order (checks: {linearizable: true})",
     "rendered-once": "a step of a Workload becomes one task, which its status has named before",
+    "endpoint-limit": "a model endpoint never has more runs than it takes, nor leaves one less speed than was promised",
     "foreign-child": "a Workload counts, changes and deletes no task that is not its own",
 }
 LIVENESS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sim.checkers.endpoints import EndpointCheck
 from sim.checkers.workloads import WorkloadCheck
 from sim.selection import Change
 
@@ -28,4 +29,4 @@ class Check(Protocol):
         ...
 
 
-SPECIAL: tuple[type[Check], ...] = (WorkloadCheck,)
+SPECIAL: tuple[type[Check], ...] = (WorkloadCheck, EndpointCheck)

@@ -1,4 +1,5 @@
-"""The workload controller with one safeguard taken out: the original's hazards L13 to L16, L21 and #1738."""
+"""The workload controller with one safeguard taken out (the original's hazards L13 to L16, L21 and #1738), and the scheduler
+without its account of model endpoints."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from foreman.decide.pipeline import plan
 from foreman.decide.pipeline.book import View
 from foreman.decide.pipeline.plan import Decision
 from foreman.decide.pipeline.render import owner_uid
+from foreman.decide.requirement import Requirement
+from foreman.scheduler import Scheduler
 from foreman.workload_controller import WorkloadController
 from sim.mutations.product import Mutation, operator
 
@@ -84,6 +87,13 @@ class HopefulRollup(WorkloadController):
         return plan.decide(view._replace(gone=()))._replace(doubtful=())
 
 
+class EndpointBlindScheduler(Scheduler):
+    """Counts slots and RAM, not the runs that a model endpoint takes."""
+
+    def _want(self, task: AgenticTask) -> Requirement:
+        return super()._want(task)._replace(endpoint="", min_tokens_per_second=0)
+
+
 WORKLOADS: dict[str, Mutation] = {
     "render-at-first-look": Mutation(
         "a Workload with any child counts as rendered",
@@ -98,6 +108,9 @@ WORKLOADS: dict[str, Mutation] = {
     ),
     "restamped-rollup": Mutation(
         "a Workload's status wakes its controller", "write-storm", operator(workload_controller=RestampingRollup)
+    ),
+    "no-endpoint-accounting": Mutation(
+        "placement ignores what model endpoints take", "endpoint-limit", operator(scheduler=EndpointBlindScheduler)
     ),
     "hopeful-rollup": Mutation(
         "a child that is gone counts as being at work",
