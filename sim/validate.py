@@ -105,5 +105,17 @@ def _clashes(scenario: Scenario) -> Iterator[Problem]:
             yield ("tasks", name), f"the workload makes a task {name!r} too: choose another name"
 
 
-_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes)
+def _speeds(scenario: Scenario) -> Iterator[Problem]:
+    """Where runs are counted in tokens, every machine must say how fast it is."""
+    mix = scenario.workload.mix.values() if scenario.workload else ()
+    told = [scenario.executor, *(each.executor for each in (*mix, *scenario.tasks.values()))]
+    told += [each for seed in scenario.workloads.values() for each in seed.executor.values()]
+    if not any(each is not None and each.tokens is not None for each in told):
+        return
+    for group, nodes in scenario.fleet.items():
+        if not nodes.tokens_per_second and not nodes.endpoints:
+            yield ("fleet", group), "runs are counted in tokens: expected tokensPerSecond, or endpoints with theirs"
+
+
+_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes, _speeds)
 _REFERENCE_CHECKS = (dependencies, cycles, agents, targets, triggers, expectations)

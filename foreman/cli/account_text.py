@@ -161,7 +161,7 @@ def _node_facts(account: NodeAccount) -> Iterable[tuple[str, str | Text]]:
     yield "accelerator", offer.accelerator or "unknown"
     if offer.max_context_tokens:
         yield "context", f"{offer.max_context_tokens} tokens"
-    for label, words in (("models", offer.models), ("roles", offer.roles)):
+    for label, words in (("models", offer.models), ("endpoints", offer.endpoints), ("roles", offer.roles)):
         if words:
             yield label, ", ".join(words)
     if offer.labels:

@@ -11,6 +11,7 @@ from foreman.api import AgenticTask, Condition, ObjectReference, Phase, Workload
 from foreman.executors import Execution
 from sim.apiserver import ApiServer
 from sim.checkers import Checkers, Violation
+from sim.checkers.endpoints import EndpointCheck
 from sim.checkers.workloads import WorkloadCheck
 from sim.clock import Clock
 from sim.host import EPOCH, SECOND, Signal
@@ -30,8 +31,9 @@ class Court:
         self.checkers = Checkers(
             self.server, lambda: self.time, lambda actor: ROLES.get(actor, "user"), True, self.found.append
         )
-        self.checkers.special = [WorkloadCheck(self.checkers, Scenario(fleet={"n": {}}))]
-        self.server.observers += [self.checkers.committed, self.checkers.special[0].committed]
+        scenario = Scenario(fleet={"n": {}})
+        self.checkers.special = [check(self.checkers, scenario) for check in (WorkloadCheck, EndpointCheck)]
+        self.server.observers += [self.checkers.committed, *(check.committed for check in self.checkers.special)]
         for name in ("n1", "n2"):
             self.server.create(f"{name}/1", new_node(name, slots=slots))
             self.node(name, phase="Ready", capability=METAL)

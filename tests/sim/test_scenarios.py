@@ -72,6 +72,7 @@ RED = [
     ("forgetful-planner", "workload-pipeline", "rendered-once"),
     ("name-is-ownership", "workload-pipeline", "foreign-child"),
     ("restamped-rollup", "workload-pipeline", "write-storm"),
+    ("no-endpoint-accounting", "model-endpoints", "endpoint-limit"),
 ]
 
 

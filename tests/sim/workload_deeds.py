@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from court import Court
+from court import METAL, Court
 from support import new_task
 
 from foreman.api import Phase
@@ -114,6 +114,36 @@ def it_waits_for_a_name_and_says_so(court: Court) -> None:
     _rest(court)
 
 
+def _serve(court: Court, runs: int = 2) -> None:
+    endpoint = {"model": "qwen", "maxConcurrent": runs, "tokensPerSecond": 60}
+    court.node("n1", capability={**METAL, "endpoints": [endpoint]})
+
+
+def _run(court: Court, *names: str, **capability: int) -> None:
+    for name in names:
+        court.pending(name, modelRef="qwen", requiredCapability=capability or None)
+        court.assign(name)
+
+
+def an_endpoint_takes_one_run_too_many(court: Court) -> None:
+    _serve(court)
+    _run(court, "a", "b", "c")
+
+
+def a_run_is_left_less_speed_than_promised(court: Court) -> None:
+    _serve(court, 9)
+    _run(court, "a", minTokensPerSecond=40)
+    _run(court, "b")
+
+
+def an_endpoint_is_used_to_its_limit_again_and_again(court: Court) -> None:
+    _serve(court)
+    _run(court, "a", "b")
+    court.claim("a")
+    court.release("n1/1", "a", handbacks=1)
+    _run(court, "c")
+
+
 DEEDS: list[tuple[str, bool, Deed]] = [
     ("rendered-once", True, made_again_long_after),
     ("rendered-once", True, made_without_being_planned),
@@ -126,6 +156,9 @@ DEEDS: list[tuple[str, bool, Deed]] = [
     ("foreign-child", False, a_whole_render),
     ("write-storm", True, writes_without_news),
     ("write-storm", False, a_whole_render),
+    ("endpoint-limit", True, an_endpoint_takes_one_run_too_many),
+    ("endpoint-limit", True, a_run_is_left_less_speed_than_promised),
+    ("endpoint-limit", False, an_endpoint_is_used_to_its_limit_again_and_again),
     ("workload-accounted", True, completed_before_a_child_has_ended),
     ("workload-accounted", True, ended_without_a_step_that_was_planned),
     ("workload-accounted", True, completed_although_nothing_ended_well),
