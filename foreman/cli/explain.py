@@ -174,11 +174,12 @@ async def _live_node(cluster: KubeCluster, runtime: AsyncioRuntime, name: str, p
 
 
 async def _live_workload(cluster: KubeCluster, runtime: AsyncioRuntime, namespace: str, name: str) -> WorkloadAccount:
+    from foreman.api import Workload
     from foreman.decide.workload_account import workload_account
-    from foreman.kube.snapshot import events_about, read_snapshot, read_workload
+    from foreman.kube.snapshot import events_about, present_of, read_snapshot
 
-    found = await read_workload(cluster, namespace, name)
-    if found is None:
+    found = await present_of(cluster, "Workload", namespace, name)
+    if not isinstance(found, Workload):
         refuse(f'no Workload "{name}" in namespace {namespace}')
     snapshot = await read_snapshot(cluster, runtime.wall())
     return workload_account(snapshot, found, await events_about(cluster, found))

@@ -34,7 +34,8 @@ class Candidate(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """What the node has; `endpoints`: the models it serves, in words. RAM in GiB: in all, what the agent measured as available, and what its tasks have reserved."""
+    """What the node has; `endpoints`: the models it serves, in words. RAM in GiB: in all, what the agent measured as available,
+    and what its tasks have reserved."""
 
     slots: int
     slots_used: int

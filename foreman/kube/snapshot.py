@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from foreman.api import Agent, AgenticTask, ConfigMap, FleetNode, InvalidObject, KubeEvent, Workload, parse
+from foreman.api import Agent, AgenticTask, ConfigMap, FleetNode, InvalidObject, KubeEvent, parse
 from foreman.api.meta import Resource
 from foreman.cluster import Cluster, ClusterError, NotFound
 from foreman.decide.account import News
@@ -24,16 +24,6 @@ async def read_snapshot(cluster: Cluster, wall: int) -> Snapshot:
         cast("tuple[FleetNode, ...]", nodes.items),
         cast("tuple[Agent, ...]", agents.items),
     )
-
-
-async def read_workload(cluster: Cluster, namespace: str, name: str) -> Workload | None:
-    """The Workload, or None when there is none of that name."""
-    try:
-        return cast(Workload, await cluster.get("Workload", name, namespace))
-    except NotFound as error:
-        if kind_is_missing(error):
-            raise
-        return None
 
 
 async def recorded(cluster: Cluster, namespace: str, name: str) -> AgenticTask | None:
@@ -74,8 +64,13 @@ def _news(event: KubeEvent) -> News:
 
 async def present(cluster: Cluster, namespace: str, name: str) -> AgenticTask | None:
     """The task, or None when there is no task of that name."""
+    return cast("AgenticTask | None", await present_of(cluster, "AgenticTask", namespace, name))
+
+
+async def present_of(cluster: Cluster, kind: str, namespace: str, name: str) -> Resource | None:
+    """The same for any kind that has namespaces."""
     try:
-        return cast(AgenticTask, await cluster.get("AgenticTask", name, namespace))
+        return await cluster.get(kind, name, namespace)
     except NotFound as error:
         if kind_is_missing(error):
             raise
