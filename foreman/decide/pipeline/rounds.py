@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from foreman.api import AgenticTask, BranchStrategy, Payload, PipelineStep, TaskKind, Verdict, Workload
 from foreman.decide.pipeline import batch, prompts
 from foreman.decide.pipeline.outcome import ended, ending, hit_a_wall, lacked_ability, summary
-from foreman.decide.pipeline.steps import CODE, ESCALATE, ESCALATED, REVIEW, StepId
+from foreman.decide.pipeline.steps import CODE, ESCALATE, ESCALATED, REVIEW, VERIFY, StepId, parse
 
 ITERATIONS_DEFAULT = 1
 
@@ -26,6 +26,8 @@ def coder_escalation(workload: Workload, issue: int, tasks: Tasks, there: There)
     spec = workload.spec
     base = tasks.get(StepId(CODE, issue))
     if spec.escalation_coder_agent_ref is None or base is None or escalation_reason(workload, base) is None:
+        return
+    if _whole(workload, issue, ESCALATED, there):
         return
     payload = Payload(
         repo=spec.repo,
@@ -71,6 +73,8 @@ def revision(workload: Workload, issue: int, tasks: Tasks, there: There) -> Iter
         rejections = rejected_round(tasks, there, number - 1)
         if not rejections:
             return
+        if _whole(workload, issue, number, there):
+            continue
         payload = Payload(
             repo=spec.repo,
             issue=issue,
@@ -125,6 +129,13 @@ def superseded(step: StepId, latest: int) -> bool:
     return step.stage != ESCALATE and step.round != latest
 
 
+def _whole(workload: Workload, issue: int, number: int, there: There) -> bool:
+    """Whether nothing of round `number` is missing: the usual case, for which no step need be made up."""
+    spec = workload.spec
+    reviews = (StepId(REVIEW, issue, index, number) for index in range(len(spec.reviewer_agent_refs)))
+    gate = [StepId(VERIFY, issue, 0, number)] if spec.verifier_agent_ref is not None else []
+    return all(step in there for step in (StepId(CODE, issue, 0, number), *gate, *reviews))
+
+
 def _missing(round_: Iterable[PipelineStep], there: There) -> Iterator[PipelineStep]:
-    names = {str(each) for each in there}
-    return (each for each in round_ if each.name not in names)
+    return (each for each in round_ if parse(each.name) not in there)
