@@ -1,11 +1,11 @@
-"""A user's side of a task: create it once although answers get lost, then follow it to its end although streams break."""
+"""A user's side of a task or Workload: create it once although answers get lost, follow it although streams break."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Generic, TypeVar, cast
 
-from foreman.api import PREFIX, TERMINAL, AgenticTask
+from foreman.api import PREFIX, TERMINAL, AgenticTask, Workload, WorkloadPhase
 from foreman.cluster import AlreadyExists, Cluster, ClusterError, Expired, Forbidden, Invalid, NotFound, Unavailable
 from foreman.runtime import Runtime
 
@@ -15,18 +15,27 @@ RETRY_FIRST = 0.5
 RETRY_MAX = 15.0
 PATIENCE_SECONDS = 60.0
 
-OnChange = Callable[[AgenticTask, AgenticTask], None]
+Order = TypeVar("Order", bound=AgenticTask | Workload)
+"""What a user submits and follows."""
 OnOutage = Callable[[ClusterError | None], None]
 
 
-async def submit(cluster: Cluster, runtime: Runtime, task: AgenticTask, submission: str) -> AgenticTask:
-    """Create the task, once; it as created. `submission`: a word nobody else uses.
+def is_over(order: AgenticTask | Workload) -> bool:
+    """Whether it has come to its end."""
+    if isinstance(order, Workload):
+        return order.status.phase in (WorkloadPhase.COMPLETED, WorkloadPhase.FAILED)
+    return order.status.phase in TERMINAL
+
+
+async def submit(cluster: Cluster, runtime: Runtime, task: Order, submission: str) -> Order:
+    """Create the task or Workload, once; it as created. `submission`: a word nobody else uses.
 
     An answer that is missing is not the end: it is looked whether the task is there before it is tried again, for
     PATIENCE_SECONDS. Raises AlreadyExists when the name belongs to another task, and what else the cluster raises.
     """
     meta = task.metadata
-    marked = task.evolve(metadata=meta.evolve(annotations={**meta.annotations, ANNOTATION_SUBMISSION: submission}))
+    annotations = {**meta.annotations, ANNOTATION_SUBMISSION: submission}
+    marked = cast(Order, task.evolve(metadata=meta.evolve(annotations=annotations)))
     give_up = runtime.now() + PATIENCE_SECONDS
     pause = RETRY_FIRST
     while True:
@@ -42,18 +51,18 @@ async def submit(cluster: Cluster, runtime: Runtime, task: AgenticTask, submissi
         pause = min(2 * pause, RETRY_MAX)
 
 
-async def _there(cluster: Cluster, task: AgenticTask) -> AgenticTask | None:
-    """The task of that name, None when there is none or the question gets no answer either."""
+async def _there(cluster: Cluster, task: Order) -> Order | None:
+    """The one of that name, None when there is none or the question gets no answer either."""
     try:
-        return cast(AgenticTask, await cluster.get("AgenticTask", task.metadata.name, task.metadata.namespace))
+        return cast(Order, await cluster.get(task.kind, task.metadata.name, task.metadata.namespace))
     except (NotFound, Unavailable):
         return None
 
 
 async def follow(
-    cluster: Cluster, runtime: Runtime, task: AgenticTask, on_change: OnChange, on_outage: OnOutage
-) -> AgenticTask | None:
-    """The task in its final state, or None when it was deleted before that.
+    cluster: Cluster, runtime: Runtime, task: Order, on_change: Callable[[Order, Order], None], on_outage: OnOutage
+) -> Order | None:
+    """The task or Workload in its final state, or None when it was deleted before that.
 
     `on_change(old, new)` hears of every version seen; `on_outage(error)` that the API server went away, and with None
     that it is back. Raises Forbidden and Invalid.
@@ -75,13 +84,16 @@ async def follow(
     return followed.task
 
 
-class _Followed:
-    """A task as last seen. `task` is None once it is gone; `stale`: it must be read before it is watched."""
+class _Followed(Generic[Order]):
+    """A task or Workload as last seen. `task` is None once it is gone; `stale`: it must be read before it is watched."""
 
-    def __init__(self, cluster: Cluster, task: AgenticTask, on_change: OnChange, on_outage: OnOutage) -> None:
+    def __init__(
+        self, cluster: Cluster, task: Order, on_change: Callable[[Order, Order], None], on_outage: OnOutage
+    ) -> None:
         self.cluster = cluster
         self.meta = task.metadata
-        self.task: AgenticTask | None = task
+        self.kind = task.kind
+        self.task: Order | None = task
         self.since = task.version
         self.stale = False
         self.on_change = on_change
@@ -89,7 +101,7 @@ class _Followed:
         self._away = False
 
     def over(self) -> bool:
-        return self.task is None or self.task.status.phase in TERMINAL
+        return self.task is None or is_over(self.task)
 
     def away(self, error: ClusterError) -> None:
         self.stale = True
@@ -104,18 +116,18 @@ class _Followed:
         if self.over():
             return
         fields = {"metadata.name": self.meta.name}
-        stream = self.cluster.watch("AgenticTask", since=self.since, namespace=self.meta.namespace, fields=fields)
+        stream = self.cluster.watch(self.kind, since=self.since, namespace=self.meta.namespace, fields=fields)
         async for event in stream:
             self._back()
             self.since = event.version
             if event.object is not None:
-                self._take(None if event.type == "DELETED" else cast(AgenticTask, event.object))
+                self._take(None if event.type == "DELETED" else cast(Order, event.object))
             if self.over():
                 return
 
     async def _look(self) -> None:
         try:
-            now = cast(AgenticTask, await self.cluster.get("AgenticTask", self.meta.name, self.meta.namespace))
+            now = cast(Order, await self.cluster.get(self.kind, self.meta.name, self.meta.namespace))
         except NotFound:
             self._back()
             self.task = None
@@ -125,7 +137,7 @@ class _Followed:
         self.since = now.version
         self._take(now)
 
-    def _take(self, now: AgenticTask | None) -> None:
+    def _take(self, now: Order | None) -> None:
         before, self.task = self.task, now
         if now is not None and now.metadata.uid != self.meta.uid:
             # Deleted, and made anew by somebody: another task.

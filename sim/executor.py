@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from foreman.api import Result
+from foreman.api import AgenticTask, Result
 from foreman.executors import Cancelled, Execution
 from foreman.executors.stub import stub_result
 from foreman.runtime import Runtime
 from sim.draw import Stream
 from sim.host import SECOND
+from sim.serving import Serving
 
 SPELL = 5.0
 """Seconds after which an execution notices that the others have become more or fewer."""
@@ -24,6 +25,8 @@ class Plan(NamedTuple):
     errors: float = 0.0
     hangs: float = 0.0
     nothing: float = 0.0
+    tokens: tuple[int, int] | None = None
+    """Of the prompt, and of the output: then the speed of the model decides how long it takes, not `duration`."""
 
 
 Spoil = Callable[[str, Execution, Plan, str], tuple[Plan, str]]
@@ -51,9 +54,12 @@ class SimExecutor:
         holder: str,
         observer: Observer,
         spoil: Spoil | None = None,
+        serving: Serving | None = None,
+        model_of: Callable[[AgenticTask], str] = lambda task: "",
         speed: Callable[[], float] | None = None,
     ) -> None:
-        """`spoil` may change the plan and the fate of an execution; `speed()` is what share of full speed each has now."""
+        """`spoil` may change the plan and the fate of an execution; `serving` is what its machine serves, and `model_of`
+        says by which model a task is run; `speed()` is what share of full speed each execution has now."""
         self.runtime = runtime
         self.plans = plans
         self.luck = luck
@@ -61,6 +67,8 @@ class SimExecutor:
         self.observer = observer
         self.spoil = spoil
         self.speed = speed
+        self.serving = serving
+        self.model_of = model_of
 
     async def execute(self, execution: Execution) -> Result | None:
         plan = self.plans[execution.task.key]
@@ -77,15 +85,22 @@ class SimExecutor:
         fate = self._fate(plan)
         if self.spoil is not None:
             plan, fate = self.spoil(self.holder, execution, plan, fate)
-        seconds = None if fate == "hang" else plan.duration / SECOND
-        if await self._labour(execution, seconds):
+        if plan.tokens is not None and self.serving is not None and fate != "hang":
+            started = self.runtime.now()
+            await self.serving.generate(execution, self.model_of(execution.task), *plan.tokens)
+            plan = plan._replace(duration=round((self.runtime.now() - started) * SECOND))
+        elif await self._labour(execution, None if fate == "hang" else plan.duration / SECOND):
             raise Cancelled("the execution was cancelled")
         if fate == "error":
             raise RuntimeError("simulated executor error")
         if fate == "nothing":
             return None
         result = stub_result(execution.task, plan.duration / SECOND, plan.duration / SECOND)
-        return result if plan.verdict == "GO" else result.evolve(verdict=plan.verdict)
+        if plan.verdict == "GO":
+            return result
+        verdict, _, outcome = plan.verdict.partition(":")
+        extra = {**result.extra, "outcome": outcome} if outcome else result.extra
+        return result.evolve(verdict=verdict, extra=extra)
 
     async def _labour(self, execution: Execution, seconds: float | None) -> bool:
         """Work for so long, at the speed there is; True if it was cancelled."""

@@ -64,9 +64,30 @@ def agents(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
     ]
     for name, each in scenario.workload.mix.items() if scenario.workload else ():
         wanted.append((("workload", "mix", name, "agent"), each.agent))
+    for name, sown in scenario.workloads.items():
+        wanted += [((*_WORKLOADS, name, "spec", *path), agent) for path, agent in _agent_refs(sown.spec)]
     for path, agent in wanted:
         if agent and agent not in scenario.agents:
             yield path, _missing("agent", agent, scenario.agents) + _ALLOW
+
+
+_WORKLOADS: Path = ("workloads",)
+
+
+def _agent_refs(data: object) -> Iterator[tuple[Path, str]]:
+    """Where in a Workload's spec an Agent is named: in every field that ends so."""
+    for key, value in data.items() if isinstance(data, Mapping) else ():
+        if str(key).lower().endswith("agentref") and isinstance(value, Mapping):
+            yield (key, "name"), str(value.get("name", ""))
+        elif isinstance(value, list):
+            named = str(key).lower().endswith("agentrefs")
+            for number, each in enumerate(value):
+                inner = (
+                    [(("name",), str(each.get("name", "")))]
+                    if named and isinstance(each, Mapping)
+                    else _agent_refs(each)
+                )
+                yield from (((key, number, *path), agent) for path, agent in inner)
 
 
 def targets(scenario: Scenario, specs: Specs) -> Iterator[Problem]:
@@ -113,8 +134,10 @@ def _no_task(scenario: Scenario, pattern: str, path: Path) -> Iterator[Problem]:
 
 
 def _strikes_generated(scenario: Scenario, pattern: str) -> bool:
-    """Whether `pattern` may stand for a task of the workload; they are too many to try each."""
+    """Whether `pattern` may stand for a task of the workload, or of a Workload; they are too many to try each."""
     workload, stem = scenario.workload, pattern.partition("*")[0]
+    if any(stem.startswith(f"{name}-") or (stem != pattern and name.startswith(stem)) for name in scenario.workloads):
+        return True
     if not workload or not workload.count:
         return False
     return is_generated(workload, pattern) or (

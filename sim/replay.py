@@ -103,7 +103,8 @@ class _History:
     def look(self, world: World) -> Look:
         tables = world.server.tables
         wall = EPOCH + world.now() // SECOND
-        everything: tuple[Any, ...] = tuple(tables[kind].values() for kind in ("AgenticTask", "FleetNode", "Agent"))
+        kinds = "AgenticTask", "FleetNode", "Agent", "Workload"
+        everything: tuple[Any, ...] = tuple(tables[kind].values() for kind in kinds)
         return Look(Snapshot(wall, *everything), self.states, world.scenario.policy)
 
 

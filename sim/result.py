@@ -21,7 +21,8 @@ RESULT_PATHS = frozenset(
         "tasks.deleted", "verdicts", "conflicts", "attempts", "api_calls", "events", "writes", "reconciles", "relists",
         "executions.started", "executions.landed", "executions.discarded", "wait_seconds.p50", "wait_seconds.p95",
         "wait_seconds.max", "makespan_seconds", "virtual_seconds", "utilisation", "faults", "violates", "restarts",
-        "differs",
+        "differs", "workloads.total", "workloads.completed", "workloads.failed", "workloads.pending", "workloads.children",
+        "workloads.iterations",
     ]
 )  # fmt: skip
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -52,6 +53,7 @@ def result_of(world: World) -> dict[str, Any]:
             "deleted": stats.deleted,
             "uncreated": world.total - stats.created,
         },
+        "workloads": world.pipelines.told(),
         "verdicts": {str(verdict): count for verdict, count in sorted(stats.verdicts.items())},
         "conflicts": conflicts(world, "Conflict"),
         "conflicts_by": {

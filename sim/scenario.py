@@ -9,15 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
 
-from foreman.api import Flag, Int32, Model, NodeAccelerator, RequiredCapability, RetryPolicy, TaskKind
+from foreman.api import (
+    AgentRole,
+    Flag,
+    Int32,
+    Model,
+    NodeAccelerator,
+    Provider,
+    RequiredCapability,
+    RetryPolicy,
+    TaskKind,
+)
 from foreman.api.fields import declared
 from foreman.decide.policies import POLICIES
 from sim.draw import Distribution, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
-from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
+from sim.kinds import Strict, Whole, did_you_mean, in_words, one_of, refusal
 from sim.schedule import Late
 from sim.shapes import Arrivals, Batch, Independent, Shape
 from sim.units import Chance, Duration, Interval
@@ -73,6 +83,7 @@ class NodeGroup(Strict):
     context_tokens: Count = Field(default=0, alias="contextTokens")
     tokens_per_second: Count = Field(default=0, alias="tokensPerSecond")
     models: tuple[str, ...] = ()
+    endpoints: dict[str, Endpoint] = {}
     labels: dict[str, str] = {}
     roles: tuple[str, ...] = ("worker",)
     twins: Few = 1
@@ -81,19 +92,55 @@ class NodeGroup(Strict):
 class AgentProfile(Strict):
     """An Agent object that tasks may refer to by name."""
 
+    role: AgentRole = AgentRole.CODER
+    provider: Provider = Provider.LOCAL
     requires: Requires | None = None
     model: str = ""
     max_concurrent_tasks: Some | None = Field(default=None, alias="maxConcurrentTasks")
     job_mode: Flag = Field(default=False, alias="jobMode")
 
 
+def _span(value: Any) -> Any:
+    """A count, or [fewest, most]."""
+    low, high = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
+    if type(low) is not int or type(high) is not int or not 0 <= low <= high <= 10**8:
+        raise refusal(f"expected a number of tokens, or [fewest, most], not {in_words(value)}")
+    return low, high
+
+
+Span = Annotated[
+    tuple[int, int],
+    BeforeValidator(_span),
+    PlainSerializer(list, return_type=list[int]),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+]
+
+
+class Tokens(Strict):
+    """The size of a run: tokens it reads, and tokens it writes; each a number or [fewest, most], equally likely."""
+
+    prompt: Span = (0, 0)
+    output: Span
+
+
+class Endpoint(Strict):
+    """A model that a node serves, how many runs at once it takes (0: no limit), and the tokens/s that these share."""
+
+    max_concurrent: Count = Field(default=0, alias="maxConcurrent")
+    tokens_per_second: Some = Field(alias="tokensPerSecond")
+    prefill_tokens_per_second: Count = Field(default=0, alias="prefillTokensPerSecond")
+
+
 class Behaviour(Strict):
-    """How the executor fares with a task: how long it takes and what comes of it.
+    """How the executor fares with a task: how long it takes (or how many `tokens` it is, which take the longer the more runs
+    share the model), and what comes of it. A verdict may name the outcome that goes
+    with it: `NO-GO:MODEL-DECIDED`, `NO-GO:ALREADY-RESOLVED`.
 
     `errors`, `hangs`, `nothing` are chances per attempt: the executor raises, never ends, or returns nothing at all.
     """
 
     duration: Distribution = distribution("10s")
+    tokens: Tokens | None = None
     verdicts: Weighted[str] = Weighted[str]({"GO": 1})
     errors: Chance = 0.0
     hangs: Chance = 0.0
@@ -102,7 +149,8 @@ class Behaviour(Strict):
     @field_validator("verdicts")
     @classmethod
     def _known_verdicts(cls, verdicts: Weighted[str]) -> Weighted[str]:
-        for word in verdicts.root:
+        for told in verdicts.root:
+            word = told.partition(":")[0]
             if word not in VERDICTS:
                 near = did_you_mean(word, VERDICTS)
                 raise refusal(f"unknown verdict {word!r}: expected {', '.join(VERDICTS)}{near}")
@@ -162,6 +210,27 @@ class TaskSeed(Strict):
     at: Duration = 0
     namespace: str = "default"
     executor: Behaviour | None = None
+
+
+class WorkloadSeed(Strict):
+    """One Workload written out: its spec as in a manifest, `issues` of which may be a count, and when it is created.
+
+    `executor`: how its tasks fare, by kind (`issue-fix`, `verify`, `review` ...) or by a pattern of step names (`code-3`,
+    `review-*-r1`); the first that fits counts, and what none does, the scenario's `executor` says.
+    """
+
+    spec: dict[str, Any]
+    at: Duration = 0
+    namespace: str = "default"
+    executor: dict[str, Behaviour] = {}
+
+    @field_validator("spec")
+    @classmethod
+    def _counted_issues(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        count = spec.get("issues")
+        if isinstance(count, int) and not isinstance(count, bool):
+            return {**spec, "issues": list(range(1, count + 1))}
+        return spec
 
 
 class Network(Strict):
@@ -242,6 +311,7 @@ class Scenario(Strict):
     agents: dict[str, AgentProfile] = {}
     workload: Workload | None = None
     tasks: dict[str, TaskSeed] = {}
+    workloads: dict[str, WorkloadSeed] = {}
     executor: Behaviour = Behaviour()
     contention: Contention = Contention()
     network: Network = Network()

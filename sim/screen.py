@@ -88,8 +88,10 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
 
 def _rows(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     wait, runs = result["wait_seconds"], result["executions"]
+    workloads = [("workloads", _workloads(result["workloads"]))] if result["workloads"]["total"] else []
     return [
         ("tasks", _tasks(result)),
+        *workloads,
         ("waits", f"median {_s(wait['p50'])}, 95% {_s(wait['p95'])}, longest {_s(wait['max'])} (creation to claim)"),
         ("fleet", f"makespan {_s(result['makespan_seconds'])}, {100 * result['utilisation']:.1f}% of slot time in use"),
         ("attempts", f"{result['attempts']:,} assignments; executions: {_counts(runs)}"),
@@ -118,6 +120,11 @@ def _tasks(result: Mapping[str, Any]) -> str:
     phases = ", ".join(f"{count:,} {phase}" for phase, count in tasks.items() if count or phase == "succeeded")
     verdicts = ", ".join(f"{verdict or '(none)'} {count:,}" for verdict, count in result["verdicts"].items())
     return f"{phases} of {total:,}" + (f"; verdicts: {verdicts}" if verdicts else "")
+
+
+def _workloads(told: Mapping[str, int]) -> str:
+    ended = f"{told['completed']} completed, {told['failed']} failed of {told['total']}"
+    return f"{ended}; {told['children']:,} tasks made of them, {told['iterations']} revisions"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from foreman.api import AgenticTask, InvalidObject, Model, TaskSpec, parse
+from foreman.api import AgenticTask, InvalidObject, Model, TaskSpec, Workload, WorkloadSpec, parse
 from foreman.api.fields import declared
 from sim.kinds import did_you_mean
 from sim.memory import too_large
@@ -28,6 +28,12 @@ def problems(scenario: Scenario) -> list[Problem]:
         except InvalidObject as error:
             found += [(("tasks", name, *_steps(path)), message) for path, message in error.causes]
         found += _unknown_fields(TaskSpec, seed.spec, ("tasks", name, "spec"))
+    for name, workload in scenario.workloads.items():
+        try:
+            parse(Workload, {"metadata": {"name": name}, "spec": workload.spec})
+        except InvalidObject as error:
+            found += [(("workloads", name, *_steps(path)), message) for path, message in error.causes]
+        found += _unknown_fields(WorkloadSpec, workload.spec, ("workloads", name, "spec"))
     for check in _CHECKS:
         found += check(scenario)
     for reference_check in _REFERENCE_CHECKS:
@@ -56,8 +62,8 @@ def _unknown_fields(model: type[Model], data: Any, path: Path) -> Iterator[Probl
 
 
 def _work(scenario: Scenario) -> Iterator[Problem]:
-    if scenario.workload is None and not scenario.tasks:
-        yield (), "nothing to do: expected a workload, e.g. workload: {count: 10}, or tasks"
+    if scenario.workload is None and not scenario.tasks and not scenario.workloads:
+        yield (), "nothing to do: expected a workload, e.g. workload: {count: 10}, or tasks, or workloads"
     lags, replicas = len(scenario.apiserver.lag), scenario.apiserver.replicas
     if lags not in (0, 1, replicas):
         several = f" or {replicas}, one for each replica," if replicas > 1 else ""
@@ -81,6 +87,9 @@ def _named(scenario: Scenario) -> Iterator[tuple[Path, str, str]]:
     for name, seed in scenario.tasks.items():
         yield ("tasks", name), name, name
         yield ("tasks", name, "namespace"), seed.namespace, seed.namespace
+    for name, sown in scenario.workloads.items():
+        yield ("workloads", name), name, name
+        yield ("workloads", name, "namespace"), sown.namespace, sown.namespace
     if (workload := scenario.workload) is not None:
         yield ("workload", "name"), workload.name, f"{workload.name}-{max(workload.count - 1, 0)}"
         yield ("workload", "namespace"), workload.namespace, workload.namespace
@@ -104,5 +113,17 @@ def _late(scenario: Scenario) -> Iterator[Problem]:
             yield ("schedule", number, "host"), f"no host {each.host!r}: expected {', '.join(known[:8])}{near}"
 
 
-_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes, _late)
+def _speeds(scenario: Scenario) -> Iterator[Problem]:
+    """Where runs are counted in tokens, every machine must say how fast it is."""
+    mix = scenario.workload.mix.values() if scenario.workload else ()
+    told = [scenario.executor, *(each.executor for each in (*mix, *scenario.tasks.values()))]
+    told += [each for seed in scenario.workloads.values() for each in seed.executor.values()]
+    if not any(each is not None and each.tokens is not None for each in told):
+        return
+    for group, nodes in scenario.fleet.items():
+        if not nodes.tokens_per_second and not nodes.endpoints:
+            yield ("fleet", group), "runs are counted in tokens: expected tokensPerSecond, or endpoints with theirs"
+
+
+_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes, _late, _speeds)
 _REFERENCE_CHECKS = (dependencies, cycles, agents, targets, triggers, expectations)

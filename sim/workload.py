@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from foreman.api import Agent, AgenticTask, ObjectMeta, from_wire
+from foreman.api import Agent, AgenticTask, ModelEndpoint, ObjectMeta, Provider, from_wire
 from sim.draw import Sampler, Stream, Weighted
 from sim.executor import Plan
 from sim.names import number_width
-from sim.scenario import Behaviour, Scenario, TaskClass, Workload
+from sim.scenario import Behaviour, NodeGroup, Scenario, TaskClass, Workload
 
 
 class Arrival(NamedTuple):
@@ -48,7 +48,13 @@ def agent_objects(scenario: Scenario, namespaces: set[str]) -> list[Agent]:
     """The Agent objects the scenario's profiles describe, one in each namespace that has tasks."""
     objects = []
     for name, profile in sorted(scenario.agents.items()):
-        spec: dict[str, object] = {"role": "coder", "tools": ["submit_result"], "systemPrompt": "simulated"}
+        tools = ["bash", "fetch_issue", "submit_result"]
+        spec: dict[str, object] = {"role": profile.role, "tools": tools, "systemPrompt": "simulated"}
+        if profile.provider is Provider.CLOUD_PROXY:
+            spec |= {
+                "provider": profile.provider,
+                "providerConfig": {"baseURL": "http://cloud", "model": profile.model or "any"},
+            }
         if profile.requires is not None:
             spec["requiredCapability"] = profile.requires
         if profile.model:
@@ -62,11 +68,25 @@ def agent_objects(scenario: Scenario, namespaces: set[str]) -> list[Agent]:
     return objects
 
 
-class _Chances:
+def endpoints_of(group: NodeGroup) -> tuple[ModelEndpoint, ...]:
+    """The endpoints that each node of the group declares."""
+    return tuple(
+        ModelEndpoint(
+            model=model,
+            max_concurrent=each.max_concurrent,
+            tokens_per_second=each.tokens_per_second,
+            prefill_tokens_per_second=each.prefill_tokens_per_second,
+        )
+        for model, each in group.endpoints.items()
+    )
+
+
+class Chances:
     """Samplers of one Behaviour, all on one stream."""
 
     def __init__(self, behaviour: Behaviour, stream: Stream) -> None:
         self.behaviour = behaviour
+        self.stream = stream
         self.duration: Sampler = behaviour.duration.sampler(stream)
         # One possible verdict needs no draw.
         certain = [verdict for verdict, weight in behaviour.verdicts.root.items() if weight]
@@ -76,7 +96,13 @@ class _Chances:
 
     def plan(self) -> Plan:
         b = self.behaviour
-        return Plan(self.duration(), self.verdict(), b.errors, b.hangs, b.nothing)
+        # The draws of the other behaviours stay what they were.
+        tokens = (self._span(b.tokens.prompt), self._span(b.tokens.output)) if b.tokens is not None else None
+        return Plan(self.duration(), self.verdict(), b.errors, b.hangs, b.nothing, tokens)
+
+    def _span(self, span: tuple[int, int]) -> int:
+        low, high = span
+        return low + self.stream.below(high - low + 1)
 
 
 def _explicit(scenario: Scenario, seed: int) -> Iterator[Arrival]:
@@ -91,7 +117,7 @@ def _explicit(scenario: Scenario, seed: int) -> Iterator[Arrival]:
             }
         )
         assert isinstance(task, AgenticTask)
-        yield Arrival(seeded.at, task, _Chances(seeded.executor or scenario.executor, stream).plan())
+        yield Arrival(seeded.at, task, Chances(seeded.executor or scenario.executor, stream).plan())
 
 
 def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Arrival]:
@@ -99,7 +125,7 @@ def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Ar
     pick = Weighted[str]({name: each.weight for name, each in classes.items()}).sampler(Stream(seed, "tasks/mix"))
     templates = {name: _template(each, workload.namespace) for name, each in classes.items()}
     chances = {
-        name: _Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"))
+        name: Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"))
         for name, each in classes.items()
     }
     only = next(iter(classes)) if len(classes) == 1 else None
@@ -133,4 +159,5 @@ def _template(each: TaskClass, namespace: str) -> AgenticTask:
 
 def namespaces(scenario: Scenario) -> set[str]:
     found = {seeded.namespace for seeded in scenario.tasks.values()}
+    found |= {seeded.namespace for seeded in scenario.workloads.values()}
     return found | ({scenario.workload.namespace} if scenario.workload else set())

@@ -14,7 +14,7 @@ from foreman.agent.capability import Declared, probe
 from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
 from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
-from foreman.cluster import AlreadyExists, ClusterError
+from foreman.decide.requirement import agent_key, requirement_of
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
 from sim.checkers import SPECIAL, Checkers, Violation
@@ -30,16 +30,18 @@ from sim.host import EPOCH, SECOND, Host, Process
 from sim.mutations import Product, mutated
 from sim.names import node_names
 from sim.network import Link
+from sim.pipelines import ChildPlans, Pipelines
 from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
 from sim.schedule import Drawn, Listed, Schedule
+from sim.serving import Serving
 from sim.stats import Stats
 from sim.trace import Digest, Trace
 from sim.traced import told_to
 from sim.ttl import TimeToLive
-from sim.workload import Arrival, agent_objects, arrivals, namespaces, total
+from sim.user import submit
+from sim.workload import Arrival, arrivals, endpoints_of, total
 
-CREATORS = 64
 STAGGER = 1 * SECOND
 TWIN_DELAY = 5 * SECOND
 ENOUGH_VIOLATIONS = 50
@@ -88,7 +90,7 @@ class World:
         self.operators: dict[str, Operator] = {}
         self.agents: dict[str, NodeAgent] = {}
         self.clients: dict[str, SimCluster] = {}
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[str, Plan] = ChildPlans(scenario, self.seed, self.server)
         self.crashes: list[tuple[str, str, Exception]] = []
         self.executions = 0
         self.counted = {"discarded": 0, "reconciles": 0, "relists": 0}
@@ -96,6 +98,7 @@ class World:
         self.wall_seconds = 0.0
         self.interrupted = False
         self.total = total(scenario)
+        self.pipelines = Pipelines(len(scenario.workloads), self._child_made, self._maybe_finish)
         self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
         self._stopped = False
         self.ttl = TimeToLive(self.env, self.server, scenario.workload.ttl if scenario.workload else 0)
@@ -123,6 +126,8 @@ class World:
         if digest:
             self.server.observers.append(self.digest.committed)
         self.server.observers.append(self.stats.committed)
+        if scenario.workloads:
+            self.server.observers.append(self.pipelines.committed)
         GarbageCollector(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
@@ -183,12 +188,14 @@ class World:
         await operator.run(process.stop)
 
     def _agent_program(self, node: str, group: NodeGroup) -> Callable[[Process], Coroutine[Any, Any, None]]:
+        endpoints = endpoints_of(group)
         declared = Declared(
             accelerator=group.accelerator or "",
             total_ram_gb=group.ram_gb,
             installed_models=group.models,
             max_context_tokens=group.context_tokens,
             tokens_per_second=group.tokens_per_second,
+            endpoints=endpoints,
         )
         capability = probe("simulated", declared, _nothing_to_read)
         spec = FleetNodeSpec(node_name=node, roles=group.roles, slots=group.slots)
@@ -203,7 +210,9 @@ class World:
             host = process.host.name
             instance = instance_of(host, str(process.host.boots))
             luck = Stream(self.seed, f"executor/{instance}")
-            executor = SimExecutor(process, self.plans, luck, instance, self, self.faults.ambushes.spoil, speed)
+            serving = Serving(endpoints, group.tokens_per_second)
+            spoil = self.faults.ambushes.spoil
+            executor = SimExecutor(process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed)
             identity = Identity(node, instance, spec, group.labels)
             cluster = self.client(process, instance, "agent")
             measure = partial(_measured, capability, process.host)
@@ -221,27 +230,25 @@ class World:
         return share * share
 
     async def _user(self, process: Process) -> None:
-        """Creates the Agents, then the tasks as they arrive; an answer that is missing is asked for again."""
         cluster = self.client(process, "user", "user")
-        for agent in agent_objects(self.scenario, namespaces(self.scenario)):
-            await _create(cluster, process, agent)
+        await submit(cluster, process, self.scenario, self._arriving(), self.total)
         if self.total == 0:
             self._maybe_finish()
-        queue = arrivals(self.scenario, self.seed)
-        for number in range(min(CREATORS, max(self.total, 1))):
-            process.spawn(self._create_tasks(cluster, process, queue), f"create-{number}")
         await process.event().wait()
 
-    async def _create_tasks(self, cluster: Any, process: Process, queue: Any) -> None:
-        arrival: Arrival
-        for arrival in queue:
-            wait = arrival.at - self.now()
-            if wait > 0:
-                await process.sleep(wait / SECOND)
+    def _arriving(self) -> Iterator[Arrival]:
+        """The tasks in order; how each will go is known from when it is asked for."""
+        for arrival in arrivals(self.scenario, self.seed):
             self.plans[arrival.task.key] = arrival.plan
-            await _create(cluster, process, arrival.task)
+            yield arrival
+
+    def _model_of(self, task: AgenticTask) -> str:
+        return requirement_of(task, self.server.tables["Agent"].get(agent_key(task))).endpoint
 
     # what the run tells
+
+    def _child_made(self) -> None:
+        self.total += 1
 
     def execution_started(self, holder: str, execution: Any) -> None:
         self.executions += 1
@@ -264,9 +271,8 @@ class World:
         agent.watcher.discarded = agent.watcher.tasks.relists = 0
 
     def _count_operator(self, operator: Operator) -> None:
-        controllers = operator.task_controller.controller, operator.node_controller.controller
-        self.counted["reconciles"] += sum(each.reconciles for each in controllers)
-        for each in controllers:
+        self.counted["reconciles"] += sum(each.reconciles for each in operator.controllers)
+        for each in operator.controllers:
             each.reconciles = 0
 
     def _note(self, host: str, what: str) -> None:
@@ -296,7 +302,8 @@ class World:
         self.env.at(us, lambda _: fn())
 
     def done(self) -> bool:
-        return self.stats.settled + self.stats.deleted >= self.total and self.faults.pending == 0
+        tasks = self.stats.settled + self.stats.deleted >= self.total
+        return tasks and self.faults.pending == 0 and self.pipelines.settled()
 
     def _maybe_finish(self) -> None:
         if self.done():
@@ -375,17 +382,6 @@ def _measured(capability: NodeCapability, host: Host) -> NodeCapability:
     for change in host.changed:
         capability = capability.evolve(**change)
     return capability
-
-
-async def _create(cluster: Any, process: Process, obj: Any) -> None:
-    while True:
-        try:
-            await cluster.create(obj)
-            return
-        except AlreadyExists:
-            return
-        except ClusterError:
-            await process.sleep(1)
 
 
 def _nothing_to_read(source: str) -> str:

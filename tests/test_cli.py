@@ -143,12 +143,12 @@ def test_list_and_schema_and_crds() -> None:
     listed = cli("sim", "list").stdout
     assert "claim-race" in listed
     assert json.loads(cli("sim", "schema").stdout)["properties"]["fleet"]
-    assert cli("crds").stdout.count("kind: CustomResourceDefinition") == 4
+    assert cli("crds").stdout.count("kind: CustomResourceDefinition") == 5
 
 
 def test_crds_are_written_as_files_on_demand(tmp_path: Path) -> None:
     assert cli("crds", "--output", str(tmp_path / "out")).returncode == 0
-    assert len(list((tmp_path / "out").glob("*.yaml"))) == 4
+    assert len(list((tmp_path / "out").glob("*.yaml"))) == 5
 
 
 def test_a_picture_of_the_summary(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_a_run_is_the_same_as_itself_in_every_write() -> None:
 def test_a_longer_execution_is_found_at_the_write_that_ends_it() -> None:
     found = told("zombie-agent", "zombie-agent", "--set-b", "executor.duration=9s")
     assert found["b"] == {
-        "t": 14_033_000,
+        "t": 14_025_000,
         "actor": "node-0/1",
         "verb": "patch_status",
         "object": "AgenticTask default/task-0",

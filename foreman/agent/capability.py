@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foreman.api import NodeAccelerator, NodeCapability
+from foreman.api import ModelEndpoint, NodeAccelerator, NodeCapability
 from foreman.api.meta import INT32_MAX
 
 Reader = Callable[[str], str]
@@ -29,6 +29,7 @@ class Declared:
     installed_models: tuple[str, ...] = ()
     max_context_tokens: int = 0
     tokens_per_second: int = 0
+    endpoints: tuple[ModelEndpoint, ...] = ()
 
 
 def probe(system: str, declared: Declared, read: Reader) -> NodeCapability:
@@ -49,6 +50,7 @@ def probe(system: str, declared: Declared, read: Reader) -> NodeCapability:
         installed_models=declared.installed_models,
         max_context_tokens=clamp_int32(declared.max_context_tokens),
         tokens_per_second=clamp_int32(declared.tokens_per_second),
+        endpoints=declared.endpoints,
     )
 
 

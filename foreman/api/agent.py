@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from .meta import Condition, Flag, LocalObjectReference, Model, NonNegative, Positive, Resource, Word
 from .task import RequiredCapability
+
+TOOLS = (
+    "bash",
+    "fetch_issue",
+    "fetch_pull_request",
+    "grep",
+    "read_file",
+    "run_gate_job",
+    "run_integrate",
+    "run_reconcile",
+    "str_replace",
+    "submit_result",
+    "write_file",
+)
+"""Every tool an Agent may list; those of MCP servers are called `mcp__<server>__<tool>`."""
+MCP_PREFIX = "mcp__"
 
 
 class AgentRole(Word):
@@ -140,6 +157,19 @@ class AgentStatus(Model):
     conditions: tuple[Condition, ...] = ()
 
 
+_SPEC_RULES = (
+    {
+        "rule": "self.provider != 'cloud-proxy' || has(self.providerConfig)",
+        "message": "providerConfig is required with provider cloud-proxy",
+    },
+    {
+        "rule": "(self.provider == 'local' && (!has(self.inferenceServiceRef) || !has(self.inferenceServiceRef.name) || "
+        "self.inferenceServiceRef.name == '')) || (has(self.systemPrompt) && self.systemPrompt.matches('[^\\\\s]'))",
+        "message": "systemPrompt is required of an Agent that runs a model",
+    },
+)
+
+
 class Agent(Resource):
     PLURAL: ClassVar[str] = "agents"
     SHORT_NAMES: ClassVar[tuple[str, ...]] = ("ag",)
@@ -150,11 +180,21 @@ class Agent(Resource):
         ("Validated", "string", '.status.conditions[?(@.type=="Validated")].status'),
         ("Age", "date", ".metadata.creationTimestamp"),
     )
+    RULES: ClassVar[tuple[tuple[str, Mapping[str, Any]], ...]] = (
+        ("spec", {"x-kubernetes-validations": [*_SPEC_RULES]}),
+        ("spec.tools[]", {"pattern": f"^({'|'.join(TOOLS)}|{MCP_PREFIX}.+)$"}),
+    )
 
     api_version: Literal["foreman.llmkube.dev/v1alpha1"] = "foreman.llmkube.dev/v1alpha1"
     kind: Literal["Agent"] = "Agent"
     spec: AgentSpec
     status: AgentStatus = AgentStatus()
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it runs no model: its first tool other than `submit_result` is all it does."""
+        service = self.spec.inference_service_ref
+        return self.spec.provider is Provider.LOCAL and (service is None or not service.name)
 
 
 class ModelProfileSpec(Model):

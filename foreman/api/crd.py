@@ -11,13 +11,13 @@ from typing import Any
 
 import yaml
 
-from .agent import Agent
+from .agent import Agent, ModelProfile
 from .fleetnode import FleetNode
 from .meta import INT32_MAX, Resource
 from .task import AgenticTask
 from .workload import Workload
 
-CRD_KINDS: tuple[type[Resource], ...] = (AgenticTask, FleetNode, Workload, Agent)
+CRD_KINDS: tuple[type[Resource], ...] = (AgenticTask, FleetNode, Workload, Agent, ModelProfile)
 
 _Schema = dict[str, Any]
 _KEPT = ("type", "format", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
@@ -75,6 +75,16 @@ def schema(kind: type[Resource]) -> _Schema:
         "kind": {"type": "string"},
         "metadata": {"type": "object"},
     }
+    for path, rules in kind.RULES:
+        _at(made, path).update(rules)
+    return made
+
+
+def _at(made: _Schema, path: str) -> _Schema:
+    """The part of a schema that 'spec.tools[]' names."""
+    for name in path.split("."):
+        made = made["properties"][name.removesuffix("[]")]
+        made = made["items"] if name.endswith("[]") else made
     return made
 
 

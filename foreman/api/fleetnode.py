@@ -31,8 +31,19 @@ class AgentKind(Word):
     METAL_AGENT = "metal-agent"
 
 
+class ModelEndpoint(Model):
+    """A model that is served on the node. `max_concurrent`: runs it takes at once (0: no limit); the speeds, in tokens/s, are
+    what all its runs share: of writing, and of reading a prompt (0: not known)."""
+
+    model: Annotated[str, Field(min_length=1)]
+    max_concurrent: NonNegative = 0
+    tokens_per_second: NonNegative = 0
+    prefill_tokens_per_second: NonNegative = 0
+
+
 class NodeCapability(Model):
-    """What the node offers, as its agent measured it: RAM in GiB, context in tokens, speed in tokens/s."""
+    """What the node offers, as its agent measured it: RAM in GiB, context in tokens, speed in tokens/s. `endpoints`: the models
+    it serves, each with limits of its own."""
 
     accelerator: NodeAccelerator | None = None
     total_ram_gb: NonNegative = 0
@@ -40,6 +51,7 @@ class NodeCapability(Model):
     installed_models: tuple[str, ...] = ()
     max_context_tokens: NonNegative = 0
     tokens_per_second: NonNegative = 0
+    endpoints: tuple[ModelEndpoint, ...] = ()
 
 
 class UpdateRequest(Model):

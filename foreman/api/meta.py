@@ -7,6 +7,7 @@ Python names are snake_case, wire names camelCase; fields this version does not 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -164,6 +165,9 @@ class Resource(Model):
     """Printer columns of `kubectl get`: (title, type, JSON path)."""
     SELECTABLE: ClassVar[tuple[str, ...]] = ()
     """JSON paths that a field selector may name, besides metadata."""
+    RULES: ClassVar[tuple[tuple[str, Mapping[str, Any]], ...]] = ()
+    """What its CRD demands beyond what the models do, for objects that others have stored must be readable: a path in the
+    schema ('spec.tools[]' is of each item), and what is added there."""
 
     api_version: str
     kind: str

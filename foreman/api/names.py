@@ -55,6 +55,9 @@ CONDITION_ESCALATION_TRIGGERED: Final = "EscalationTriggered"
 CONDITION_CODER_ESCALATION_TRIGGERED: Final = "CoderEscalationTriggered"
 CONDITION_REVIEW_ITERATION_TRIGGERED: Final = "ReviewIterationTriggered"
 CONDITION_CODER_ALREADY_RESOLVED: Final = "CoderAlreadyResolved"
+CONDITION_NAME_TAKEN: Final = "NameTaken"
+REASON_RENDERING: Final = "Rendering"
+REASON_AGENT_RESOLVE_FAILED: Final = "AgentResolveFailed"
 
 # Agent.
 CONDITION_VALIDATED: Final = "Validated"

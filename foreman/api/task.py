@@ -103,7 +103,8 @@ class FailureReason(Word):
 
 
 class RequiredCapability(Model):
-    """What a node must offer. Zero and empty mean: no demand."""
+    """What a node must offer. Zero and empty mean: no demand. `min_tokens_per_second`: what is left for this run of the speed
+    of the model it uses, or of the node where that serves none by this name."""
 
     min_ram_gb: NonNegative = 0
     min_context_tokens: NonNegative = 0
@@ -111,6 +112,7 @@ class RequiredCapability(Model):
     node_selector: dict[str, str] = {}
     roles: tuple[str, ...] = ()
     requires_model_installed: Flag = False
+    min_tokens_per_second: NonNegative = 0
 
 
 class GateAdvisory(Model):

@@ -71,8 +71,13 @@ class ObjectReference(Model):
 
 
 class WorkloadStatus(Model):
+    """`tasks` names every child that was ever planned, before it is created; its uid follows when it has been seen.
+    `outcomes`: what each child that has ended counts as, by name, for when it is gone.
+    """
+
     phase: WorkloadPhase | None = None
     tasks: tuple[ObjectReference, ...] = ()
+    outcomes: dict[str, str] = {}
     succeeded_tasks: Int32 = 0
     incomplete_tasks: Int32 = 0
     failed_tasks: Int32 = 0

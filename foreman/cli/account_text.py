@@ -14,18 +14,30 @@ from foreman.decide.attempts import Attempt
 from foreman.decide.explain import Fit
 from foreman.decide.node_account import NodeAccount
 from foreman.decide.outlook import roughly
+from foreman.decide.workload_account import Step, WorkloadAccount
 
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
 ROWS_MAX = 20
-_PHASES = {"Succeeded": "green", "Failed": "red", "Pending": "yellow", "Ready": "green", "NotReady": "red"}
+SHOWN = 3
+_PHASES = {
+    "Succeeded": "green",
+    "Failed": "red",
+    "Pending": "yellow",
+    "Ready": "green",
+    "NotReady": "red",
+    "Completed": "green",
+}
 
 
-def show(account: TaskAccount | NodeAccount, console: Console | None = None) -> None:
+def show(account: TaskAccount | NodeAccount | WorkloadAccount, console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    parts = _task(account) if isinstance(account, TaskAccount) else _node(account)
+    if isinstance(account, WorkloadAccount):
+        parts = _workload(account)
+    else:
+        parts = _task(account) if isinstance(account, TaskAccount) else _node(account)
     for number, part in enumerate(parts):
         if number > 1:
             console.print()
@@ -152,11 +164,31 @@ def _node_facts(account: NodeAccount) -> Iterable[tuple[str, str | Text]]:
     yield "accelerator", offer.accelerator or "unknown"
     if offer.max_context_tokens:
         yield "context", f"{offer.max_context_tokens} tokens"
-    for label, words in (("models", offer.models), ("roles", offer.roles)):
+    for label, words in (("models", offer.models), ("endpoints", offer.endpoints), ("roles", offer.roles)):
         if words:
             yield label, ", ".join(words)
     if offer.labels:
         yield "labels", ", ".join(f"{key}={value}" for key, value in offer.labels.items())
+
+
+def _workload(account: WorkloadAccount) -> Iterable[Text | Table]:
+    yield Text.assemble((account.workload, "bold"), (f"  {account.repo}", "dim"))
+    yield _facts(_workload_facts(account))
+    if account.steps:
+        yield _steps(account.steps)
+    if account.news:
+        yield _news(account.news, account.at)
+
+
+def _workload_facts(account: WorkloadAccount) -> Iterable[tuple[str, str | Text]]:
+    yield "phase", Text(account.phase, style=_PHASES.get(account.phase, "cyan"))
+    yield "intent", account.intent
+    yield "steps", ", ".join(f"{count} {standing}" for standing, count in account.totals.items()) or "none yet"
+    if account.iterations:
+        yield "revisions", str(account.iterations)
+    if account.waits_for:
+        more = f" and {len(account.waits_for) - SHOWN} more" if len(account.waits_for) > SHOWN else ""
+        yield "waits for", "; ".join(account.waits_for[:SHOWN]) + more
 
 
 # tables
@@ -196,6 +228,16 @@ def _attempts(attempts: Sequence[Attempt], at: float) -> Table:
             (str(each.number or "?"), each.node, each.holder or "(not claimed)", waited, ran, each.how or "goes on")
         )
     return _fill(_table("attempt", "node", "held by", "claimed after", "ran", "ended"), rows)
+
+
+def _steps(steps: Sequence[Step]) -> Table:
+    """Those that count first, and of them those that are not over."""
+    ordered = sorted(steps, key=lambda each: (not each.counts, each.standing != "InFlight"))
+    rows: list[tuple[str | Text, ...]] = []
+    for each in ordered:
+        standing = each.standing if each.counts else f"{each.standing}, replaced by a later round"
+        rows.append((each.step, each.phase or "-", each.verdict or "-", each.node or "-", standing, each.why))
+    return _fill(_table("step", "phase", "verdict", "node", "counts as", "why"), rows)
 
 
 def _nodes(nodes: Sequence[Fit]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,7 @@ from foreman.cli.refusal import refuse
 if TYPE_CHECKING:
     from foreman.agent.agent import AgentOptions
     from foreman.agent.capability import Declared
-    from foreman.api import FleetNodeSpec
+    from foreman.api import FleetNodeSpec, ModelEndpoint
 
 LONGEST_HEARTBEAT = 45
 """Seconds. A node is taken for lost after 90 s of silence: one heartbeat may go missing."""
@@ -43,6 +44,14 @@ Accelerator = Annotated[
 Models = Annotated[str, typer.Option(metavar="A,B", help="Models that are installed here.")]
 Context = Annotated[int, typer.Option(metavar="N", help="The context window it can serve.")]
 Speed = Annotated[int, typer.Option(metavar="N", help="Its speed.")]
+Served = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-endpoint",
+        metavar="MODEL=RUNS@TOKENS/S",
+        help="A model that is served here: how many runs it takes at once, and the tokens/s they share. Repeatable.",
+    ),
+]
 Ram = Annotated[int, typer.Option(metavar="GIB", help="RAM to declare; 0, and always on a Mac: measured.")]
 Labels = Annotated[str, typer.Option(metavar="K=V,...", help="Labels to put on the FleetNode.")]
 Tailscale = Annotated[str, typer.Option(metavar="ADDR", help="Address of this machine in the tailnet.")]
@@ -68,6 +77,7 @@ def agent(
     installed_models: Models = "",
     max_context_tokens: Context = 0,
     tokens_per_second: Speed = 0,
+    model_endpoint: Served = None,
     total_ram_gb: Ram = 0,
     node_labels: Labels = "",
     tailscale_addr: Tailscale = "",
@@ -93,7 +103,10 @@ def agent(
     if agent_mode != "stub":
         refuse(f"--agent-mode: {agent_mode!r} is not part of this version, only stub is")
     spec = _spec(fleet_node_name, tailscale_addr, roles, slots)
-    declared = _declared(accelerator, total_ram_gb, installed_models, max_context_tokens, tokens_per_second)
+    declared = replace(
+        _declared(accelerator, total_ram_gb, installed_models, max_context_tokens, tokens_per_second),
+        endpoints=tuple(map(_endpoint, model_endpoint or ())),
+    )
     options = _options(heartbeat_interval, task_poll_interval, task_namespace, grace, take_over)
     sleep = flags.seconds("--stub-sleep", stub_sleep)
     labels = flags.labels("--node-labels", node_labels)
@@ -129,6 +142,17 @@ def _declared(accelerator: str, ram: int, models: str, context: int, speed: int)
     if accelerator:
         flags.choice("--accelerator", accelerator, tuple(each.value for each in NodeAccelerator))
     return Declared(accelerator, clamp_int32(ram), split_csv(models), clamp_int32(context), clamp_int32(speed))
+
+
+def _endpoint(text: str) -> ModelEndpoint:
+    from foreman.agent.capability import clamp_int32
+    from foreman.api import ModelEndpoint
+
+    model, _, limits = text.rpartition("=")
+    runs, _, speed = limits.partition("@")
+    if not model or not runs.isdecimal() or not speed.isdecimal():
+        refuse(f"--model-endpoint: {text!r} is not MODEL=RUNS@TOKENS/S, e.g. qwen3-coder=2@60")
+    return ModelEndpoint(model=model, max_concurrent=clamp_int32(int(runs)), tokens_per_second=clamp_int32(int(speed)))
 
 
 def _options(heartbeat: str, poll: str, namespace: str, grace: str, take_over: bool) -> AgentOptions:

@@ -1,11 +1,11 @@
-"""`foreman dispatch`: submit tasks and follow them; `--dry-run` asks where they would go."""
+"""`foreman dispatch`: submit tasks and Workloads and follow them; `--dry-run` asks where they would go."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,7 +15,8 @@ from foreman.cli.refusal import refuse
 from foreman.cluster import AlreadyExists, Unavailable
 
 if TYPE_CHECKING:
-    from foreman.api import AgenticTask
+    from foreman.api import AgenticTask, Workload
+    from foreman.dispatching import Order
     from foreman.kube.cluster import KubeCluster
     from foreman.kube.runtime import AsyncioRuntime
 
@@ -24,7 +25,9 @@ Labels = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Lab
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Submit nothing; say where the tasks would go now.")]
 Files = Annotated[
     list[str] | None,
-    typer.Option("--file", "-f", metavar="FILE", help="Tasks from a file, YAML or JSON ('-': stdin). Repeatable."),
+    typer.Option(
+        "--file", "-f", metavar="FILE", help="Tasks and Workloads from a file, YAML or JSON ('-': stdin). Repeatable."
+    ),
 ]
 
 
@@ -132,28 +135,29 @@ def _timeout(text: str | None) -> int | None:
 
 def _tasks(
     files: list[str] | None, spec: dict[str, Any], name: str | None, prefix: str | None, namespace: str | None
-) -> list[AgenticTask]:
-    """All tasks, named, checked before the first of them is created."""
+) -> list[AgenticTask | Workload]:
+    """All tasks and Workloads, named, checked before the first of them is created."""
     from foreman.cli.manifest import BadManifest, from_flags, tasks_in
 
+    tasks: list[AgenticTask | Workload] = []
     if files:
-        tasks = [_named(task) for path in files for task in tasks_in(path, namespace)]
+        tasks += [_named(task) for path in files for task in tasks_in(path, namespace)]
     else:
-        tasks = [_named(from_flags(spec, name, prefix, namespace or "default"))]
-    keys = [task.key for task in tasks]
+        tasks.append(_named(from_flags(spec, name, prefix, namespace or "default")))
+    keys = [f"{task.key}" if task.kind == "AgenticTask" else f"Workload {task.key}" for task in tasks]
     for key in keys:
         if keys.count(key) > 1:
             raise BadManifest(f"{key}: is there {keys.count(key)} times")
     return tasks
 
 
-def _named(task: AgenticTask) -> AgenticTask:
+def _named(task: Order) -> Order:
     """A name is made up here and not by the server: else one could not look whether a create went through."""
     meta = task.metadata
     if meta.name:
         return task
     name = f"{meta.generate_name}{os.urandom(3).hex()}"
-    return task.evolve(metadata=meta.evolve(name=name, generate_name=None))
+    return cast("Order", task.evolve(metadata=meta.evolve(name=name, generate_name=None)))
 
 
 # submit, follow, ask
@@ -162,31 +166,33 @@ def _named(task: AgenticTask) -> AgenticTask:
 def _submit(
     kubeconfig: str | None,
     context: str | None,
-    tasks: Sequence[AgenticTask],
+    tasks: Sequence[AgenticTask | Workload],
     wait: bool,
     limit: float | None,
     as_json: bool,
 ) -> int:
     from foreman.cli.following import Voice, follow_all
     from foreman.dispatching import submit
-    from foreman.kube.snapshot import present
+    from foreman.kube.snapshot import present_of
 
     voice = Voice(as_json)
 
     async def work(cluster: KubeCluster, runtime: AsyncioRuntime) -> int:
         for task in tasks:
             # Before the first is created all names must be free, and the server there.
-            if await present(cluster, task.metadata.namespace or "", task.metadata.name) is not None:
+            if await present_of(cluster, task.kind, task.metadata.namespace or "", task.metadata.name) is not None:
                 refuse(_taken(task))
         submission = os.urandom(8).hex()
-        created = []
+        created: list[AgenticTask | Workload] = []
         for task in tasks:
             try:
                 created.append(await submit(cluster, runtime, task, submission))
             except AlreadyExists:
                 refuse(_taken(task))
             except Unavailable as error:
-                refuse(f"no answer whether {task.key} was created (look: foreman explain task {task.key}): {error}")
+                refuse(
+                    f"no answer whether {task.key} was created (look: foreman explain {_word(task)} {task.key}): {error}"
+                )
             voice.created(created[-1])
         return await follow_all(cluster, runtime, created, limit, voice) if wait else 0
 
@@ -211,13 +217,16 @@ def _attach(
     return voice.interrupted_or(lambda: on_cluster(kubeconfig, context, work))
 
 
-def _ask(kubeconfig: str | None, context: str | None, tasks: Sequence[AgenticTask], policy: str, as_json: bool) -> int:
+def _ask(
+    kubeconfig: str | None, context: str | None, orders: Sequence[AgenticTask | Workload], policy: str, as_json: bool
+) -> int:
     from foreman.cli import account_text
     from foreman.decide.account import Answer, answers, as_data
     from foreman.kube.snapshot import read_snapshot
 
     async def work(cluster: KubeCluster, runtime: AsyncioRuntime) -> list[Answer]:
         snapshot = await read_snapshot(cluster, runtime.wall())
+        tasks = [task for order in orders for task in _first_tasks(order)]
         for task in tasks:
             if task.key in snapshot.tasks:
                 refuse(_taken(task))
@@ -231,5 +240,26 @@ def _ask(kubeconfig: str | None, context: str | None, tasks: Sequence[AgenticTas
     return 0 if all(each.node for each in found) else 1
 
 
-def _taken(task: AgenticTask) -> str:
-    return f"task {task.key} exists already: give another --name, or follow it: foreman dispatch --attach {task.key}"
+def _first_tasks(order: AgenticTask | Workload) -> list[AgenticTask]:
+    """What would be placed first: the task itself, or those of a Workload's tasks that wait for no other."""
+    from foreman.api import AgenticTask
+    from foreman.decide.pipeline.batch import Unplannable, choose
+    from foreman.decide.pipeline.render import render
+
+    if isinstance(order, AgenticTask):
+        return [order]
+    plan = choose(order)
+    if isinstance(plan, Unplannable):
+        refuse(f"Workload {order.key} would fail: {plan.reason}: {plan.message}")
+    return [render(order, step) for step in plan.steps if not step.depends_on]
+
+
+def _word(order: AgenticTask | Workload) -> str:
+    return "task" if order.kind == "AgenticTask" else "workload"
+
+
+def _taken(order: AgenticTask | Workload) -> str:
+    where = f"{_word(order)} {order.key} exists already"
+    if order.kind == "Workload":
+        return f"{where}: give another name, or look at it: foreman explain workload {order.key}"
+    return f"{where}: give another --name, or follow it: foreman dispatch --attach {order.key}"

@@ -1,4 +1,4 @@
-"""`foreman explain`: where a task or a node stands, why, and what would happen next."""
+"""`foreman explain`: where a task, a node or a Workload stands, why, and what would happen next."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from foreman.cli.refusal import refuse
 if TYPE_CHECKING:
     from foreman.decide.account import TaskAccount
     from foreman.decide.node_account import NodeAccount
+    from foreman.decide.workload_account import WorkloadAccount
     from foreman.kube.cluster import KubeCluster
     from foreman.kube.runtime import AsyncioRuntime
     from sim.replay import Look
 
 app = typer.Typer(
-    help="Say where a task or a node stands, why, and what would happen next; on a cluster, in a trace or in a scenario.",
+    help="Say where a task, a node or a Workload stands, why, and what comes next; on a cluster, in a trace or a scenario.",
     no_args_is_help=True,
 )
 
@@ -108,7 +109,30 @@ def node(
     _show(found, as_json)
 
 
-def _show(account: TaskAccount | NodeAccount, as_json: bool) -> None:
+@app.command("workload")
+def workload(
+    name: Annotated[str, typer.Argument(metavar="WORKLOAD", help="NAME, or NAMESPACE/NAME.")],
+    namespace: Namespace = None,
+    kubeconfig: flags.Kubeconfig = None,
+    kube_context: flags.KubeContext = None,
+    trace: Trace = None,
+    scenario: ScenarioFile = None,
+    at: At = None,
+    seed: Seed = None,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where each step of a Workload stands, what it waits for, and what was decided about it."""
+    source = _source(trace, scenario, at, seed, sets)
+    wanted = split_key(name, namespace)
+    if source.simulated:
+        found = _workload_in_simulation(source, "/".join(wanted))
+    else:
+        found = on_cluster(kubeconfig, kube_context, lambda cluster, runtime: _live_workload(cluster, runtime, *wanted))
+    _show(found, as_json)
+
+
+def _show(account: TaskAccount | NodeAccount | WorkloadAccount, as_json: bool) -> None:
     from foreman.cli import account_text
     from foreman.decide.account import as_data
 
@@ -149,6 +173,18 @@ async def _live_node(cluster: KubeCluster, runtime: AsyncioRuntime, name: str, p
     return node_account(snapshot, found, policy or "first-fit", await events_about(cluster, found))
 
 
+async def _live_workload(cluster: KubeCluster, runtime: AsyncioRuntime, namespace: str, name: str) -> WorkloadAccount:
+    from foreman.api import Workload
+    from foreman.decide.workload_account import workload_account
+    from foreman.kube.snapshot import events_about, present_of, read_snapshot
+
+    found = await present_of(cluster, "Workload", namespace, name)
+    if not isinstance(found, Workload):
+        refuse(f'no Workload "{name}" in namespace {namespace}')
+    snapshot = await read_snapshot(cluster, runtime.wall())
+    return workload_account(snapshot, found, await events_about(cluster, found))
+
+
 # a simulation
 
 
@@ -171,6 +207,16 @@ def _node_in_simulation(source: Source, name: str, policy: str | None) -> NodeAc
     if found is None:
         refuse(f'no FleetNode "{name}" at that time{_choice(seen.snapshot.nodes)}')
     return node_account(seen.snapshot, found, policy or seen.policy)
+
+
+def _workload_in_simulation(source: Source, key: str) -> WorkloadAccount:
+    from foreman.decide.workload_account import workload_account
+
+    seen = _look(source, "")
+    found = seen.snapshot.workloads.get(key)
+    if found is None:
+        refuse(f"no Workload {key} at that time{_elsewhere(seen.snapshot.workloads, key.partition('/')[2])}")
+    return workload_account(seen.snapshot, found)
 
 
 def _usual_namespace(source: Source, name: str) -> str | None:

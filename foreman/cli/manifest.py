@@ -1,4 +1,4 @@
-"""The tasks that a command is given: by files (YAML or JSON, several documents), or by flags."""
+"""The tasks and Workloads that a command is given: by files (YAML or JSON, several documents), or by flags."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
-from foreman.api import PREFIX, AgenticTask, InvalidObject, ObjectMeta, TaskStatus, from_wire, to_wire
+from foreman.api import PREFIX, AgenticTask, InvalidObject, ObjectMeta, Workload, from_wire, to_wire
 from foreman.api.fields import fields_of
 from foreman.api.meta import Model
 from foreman.cli.flags import NAME
+from foreman.dispatching import Order
 
 API_VERSION = f"{PREFIX}v1alpha1"
 
 
 class BadManifest(Exception):
-    """What was given is no task; one line says where and why."""
+    """What was given is no task and no Workload; one line says where and why."""
 
 
-def tasks_in(path: str, namespace: str | None) -> list[AgenticTask]:
-    """The tasks in a file ('-': stdin), each with its namespace. Raises BadManifest naming file, document and field."""
-    found = []
+def tasks_in(path: str, namespace: str | None) -> list[AgenticTask | Workload]:
+    """The tasks and Workloads in a file ('-': stdin), each with its namespace. Raises BadManifest: file, document, field."""
+    found: list[AgenticTask | Workload] = []
     for where, data in _documents(path):
         task = task_from(data, where)
         inside = task.metadata.namespace
@@ -36,15 +37,16 @@ def tasks_in(path: str, namespace: str | None) -> list[AgenticTask]:
     return found
 
 
-def task_from(data: Any, where: str) -> AgenticTask:
-    """The task in `data`; `where` is for messages. Unknown fields of its spec are refused: they would do nothing."""
+def task_from(data: Any, where: str) -> AgenticTask | Workload:
+    """The task or Workload in `data`; `where` is for messages. Unknown fields of its spec would do nothing: refused."""
     try:
         task = from_wire(data)
     except InvalidObject as error:
         raise BadManifest(f"{where}: {error}") from None
-    if not isinstance(task, AgenticTask):
-        raise BadManifest(f"{where}: kind: is {task.kind}, expected AgenticTask; kubectl apply -f is for the rest")
-    for path in unknown_fields(AgenticTask, {"spec": data["spec"]}):
+    if not isinstance(task, AgenticTask | Workload):
+        told = f"{where}: kind: is {task.kind}, expected AgenticTask or Workload; kubectl apply -f is for the rest"
+        raise BadManifest(told)
+    for path in unknown_fields(type(task), {"spec": data["spec"]}):
         raise BadManifest(f"{where}: {path}: unknown field")
     if not task.metadata.name and not task.metadata.generate_name:
         raise BadManifest(f"{where}: metadata.name: Required value: name or generateName")
@@ -75,11 +77,13 @@ def from_flags(spec: Mapping[str, Any], name: str | None, prefix: str | None, na
         "metadata": named,
         "spec": {"payload": {}, **spec},
     }
-    return placed_in(task_from(data, "the flags"), namespace)
+    task = task_from(data, "the flags")
+    assert isinstance(task, AgenticTask)
+    return placed_in(task, namespace)
 
 
-def placed_in(task: AgenticTask, namespace: str) -> AgenticTask:
-    """The task as one creates it: without what only a server may say."""
+def placed_in(task: Order, namespace: str) -> Order:
+    """The task or Workload as one creates it: without what only a server may say."""
     meta = task.metadata
     own = ObjectMeta(
         name=meta.name,
@@ -90,7 +94,7 @@ def placed_in(task: AgenticTask, namespace: str) -> AgenticTask:
         owner_references=meta.owner_references,
         finalizers=meta.finalizers,
     )
-    return task.evolve(metadata=own, status=TaskStatus())
+    return cast(Order, task.evolve(metadata=own, status=type(task.status)()))
 
 
 def unknown_fields(model: type[Model], data: Any, path: str = "") -> Iterator[str]:

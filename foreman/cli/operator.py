@@ -16,6 +16,7 @@ Policy = Annotated[str, typer.Option(metavar="NAME", help=f"Which fitting node i
 Retention = Annotated[
     str, typer.Option(metavar="DURATION", help="How long records of finished tasks are kept; 0: for ever.")
 ]
+CloudProviders = Annotated[bool, typer.Option(help="Whether Workloads may have reviewers whose provider is not local.")]
 
 
 def operator(
@@ -25,6 +26,7 @@ def operator(
     leader_elect_namespace: LeaseNamespace = "foreman-system",
     policy: Policy = "first-fit",
     audit_retention: Retention = "168h",
+    allow_cloud_providers: CloudProviders = True,
     kubeconfig: flags.Kubeconfig = None,
     kube_context: flags.KubeContext = None,
     log_format: flags.LogFormat = None,
@@ -43,6 +45,7 @@ def operator(
         leader_elect=leader_elect,
         namespace=flags.name("--leader-elect-namespace", leader_elect_namespace),
         audit_retention=flags.seconds("--audit-retention", audit_retention),
+        allow_cloud=allow_cloud_providers,
     )
     ground = flags.ground(kubeconfig, kube_context, health_probe_bind_address, metrics_bind_address)
     flags.set_up_logs(log_format, log_level)

@@ -76,7 +76,7 @@ def explain(want: Requirement, nodes: Iterable[Node]) -> Explanation:
 def _word(total: int, waits: Counter[Reason]) -> str:
     if not total:
         return "NoNodes"
-    if waits[Reason.BUSY] or waits[Reason.RAM_TAKEN]:
+    if waits[Reason.BUSY] or waits[Reason.RAM_TAKEN] or waits[Reason.ENDPOINT]:
         return "NodesBusy"
     return "NodesNotReady" if waits else "Unschedulable"
 
@@ -87,6 +87,7 @@ def _advice(total: int, waits: Counter[Reason], changes: Counter[Change]) -> str
     for reason, what in (
         (Reason.BUSY, "waits for a free slot"),
         (Reason.RAM_TAKEN, "waits for RAM that other tasks hold"),
+        (Reason.ENDPOINT, "waits for its model to have room for one run more"),
         (Reason.NOT_READY, "waits for a node to become ready"),
     ):
         if waits[reason]:
@@ -118,6 +119,8 @@ def _remedy(reason: Reason, want: Requirement, node: Node) -> str:
             return f"the node had the label {_labels_lacking(want, node)}"
         case Reason.ROLES:
             return f"the node had the role {_roles_lacking(want, node)}"
+        case Reason.SPEED:
+            return f"minTokensPerSecond were {node.speed_of(want.endpoint)} instead of {want.min_tokens_per_second}"
         case _:
             return f"the model {want.model or '(unnamed: set spec.model of the Agent)'} were installed"
 
@@ -150,6 +153,11 @@ def _detail(reason: Reason, want: Requirement, node: Node) -> str:
             return f"needs {_roles_lacking(want, node)}"
         case Reason.MODEL:
             return want.model or "the Agent names none"
+        case Reason.SPEED:
+            return f"{node.speed_of(want.endpoint)} of {want.min_tokens_per_second} tokens/s"
+        case Reason.ENDPOINT:
+            endpoint = node.endpoints[want.endpoint]
+            return f"{node.runs_of(want.endpoint)} runs of {endpoint.max_concurrent or 'any number'} by {want.endpoint}"
         case Reason.BUSY:
             return f"{node.used} of {node.slots} in use"
         case Reason.RAM_TAKEN:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
 
-from foreman.api import FleetNode
+from foreman.api import FleetNode, ModelEndpoint
 from foreman.decide.requirement import Requirement
 
 DOMAIN_LABEL = "topology.kubernetes.io/zone"
@@ -20,8 +21,10 @@ class Reason(StrEnum):
     SELECTOR = "label mismatch"
     ROLES = "missing role"
     MODEL = "model not installed"
+    SPEED = "too slow"
     BUSY = "no free slot"
     RAM_TAKEN = "RAM taken by other tasks"
+    ENDPOINT = "model endpoint at its limit"
 
 
 class Node:
@@ -31,14 +34,17 @@ class Node:
         "accelerator",
         "available_ram_gb",
         "domain",
+        "endpoints",
         "labels",
         "max_context_tokens",
         "models",
         "name",
+        "promised",
         "ready",
         "roles",
         "slots",
         "taken_ram_gb",
+        "tokens_per_second",
         "total_ram_gb",
         "used",
     )
@@ -47,13 +53,15 @@ class Node:
         self.name = name
         self.used = 0
         self.taken_ram_gb = 0
+        self.promised: dict[str, Counter[int]] = {}
         self.forget()
 
     def forget(self) -> None:
         """The FleetNode is unknown (gone, or not seen yet); what is taken of it stays known."""
         self.ready = False
         self.accelerator = ""
-        self.total_ram_gb = self.available_ram_gb = self.max_context_tokens = 0
+        self.total_ram_gb = self.available_ram_gb = self.max_context_tokens = self.tokens_per_second = 0
+        self.endpoints: dict[str, ModelEndpoint] = {}
         self.models: frozenset[str] = frozenset()
         self.labels: dict[str, str] = {}
         self.roles: frozenset[str] = frozenset()
@@ -72,7 +80,27 @@ class Node:
             self.total_ram_gb = capability.total_ram_gb
             self.available_ram_gb = capability.available_ram_gb
             self.max_context_tokens = capability.max_context_tokens
-            self.models = frozenset(capability.installed_models)
+            self.tokens_per_second = capability.tokens_per_second
+            self.endpoints = {endpoint.model: endpoint for endpoint in capability.endpoints}
+            self.models = frozenset((*capability.installed_models, *self.endpoints))
+
+    def serve(self, model: str, floor: int, runs: int) -> None:
+        """`runs` (1 or -1) more runs by `model`, each promised at least `floor` tokens/s."""
+        promised = self.promised.setdefault(model, Counter())
+        promised[floor] += runs
+        if not promised[floor]:
+            del promised[floor]
+        if not promised:
+            del self.promised[model]
+
+    def runs_of(self, model: str) -> int:
+        """How many runs by `model` there are on the node."""
+        return self.promised[model].total() if model in self.promised else 0
+
+    def speed_of(self, model: str) -> int:
+        """Tokens/s of the model all by itself; of the node where it serves none of that name."""
+        endpoint = self.endpoints.get(model)
+        return endpoint.tokens_per_second if endpoint is not None else self.tokens_per_second
 
     @property
     def ram_gb(self) -> int:
@@ -96,6 +124,8 @@ def mismatches(want: Requirement, node: Node) -> list[Reason]:
         found.append(Reason.ROLES)
     if want.model is not None and (not want.model or want.model not in node.models):
         found.append(Reason.MODEL)
+    if want.min_tokens_per_second and want.min_tokens_per_second > node.speed_of(want.endpoint):
+        found.append(Reason.SPEED)
     return found
 
 
@@ -109,4 +139,15 @@ def obstacle(want: Requirement, node: Node) -> Reason | None:
         return Reason.BUSY
     if want.min_ram_gb and node.taken_ram_gb + want.min_ram_gb > node.ram_gb:
         return Reason.RAM_TAKEN
+    if want.endpoint and want.endpoint in node.endpoints and not _has_room(want, node):
+        return Reason.ENDPOINT
     return None
+
+
+def _has_room(want: Requirement, node: Node) -> bool:
+    """Whether the endpoint takes one run more, and leaves it and the others the speed that they were promised."""
+    endpoint, runs = node.endpoints[want.endpoint], node.runs_of(want.endpoint)
+    if endpoint.max_concurrent and runs >= endpoint.max_concurrent:
+        return False
+    floor = max((want.min_tokens_per_second, *node.promised.get(want.endpoint, ())))
+    return bool(floor <= endpoint.tokens_per_second // (runs + 1))

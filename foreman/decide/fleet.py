@@ -21,11 +21,13 @@ Draw = Callable[[int], int]
 
 
 class Hold(NamedTuple):
-    """What one task takes of a node."""
+    """What one task takes of a node. `floor`: the tokens/s it was promised of `endpoint`."""
 
     node: str
     slots: int
     ram_gb: int
+    endpoint: str = ""
+    floor: int = 0
 
 
 class Pool:
@@ -189,9 +191,9 @@ class Fleet:
             if held.node == name:
                 return
             self.vacate(task)
-        hold = Hold(name, int(want.slot), want.min_ram_gb)
+        hold = Hold(name, int(want.slot), want.min_ram_gb, want.endpoint, want.min_tokens_per_second)
         self.holds[task] = self._on[name][task] = hold
-        self._take(self.node(name), hold.slots, hold.ram_gb)
+        self._take(self.node(name), hold, 1)
 
     def vacate(self, task: str) -> None:
         """`task` holds nothing any more."""
@@ -199,7 +201,7 @@ class Fleet:
         if hold is not None:
             node = self.node(hold.node)
             del self._on[hold.node][task]
-            self._take(node, -hold.slots, -hold.ram_gb)
+            self._take(node, hold, -1)
             self._discard_unknown(node)
 
     def choose(self, want: Requirement, avoid: Collection[str] = ()) -> str | None:
@@ -230,10 +232,12 @@ class Fleet:
             self._on.pop(node.name, None)
             del self.nodes[node.name], self._pools_of[node.name]
 
-    def _take(self, node: Node, slots: int, ram_gb: int) -> None:
-        node.used += slots
-        node.taken_ram_gb += ram_gb
-        self._shift_domain(node, slots)
+    def _take(self, node: Node, hold: Hold, times: int) -> None:
+        node.used += hold.slots * times
+        node.taken_ram_gb += hold.ram_gb * times
+        if hold.endpoint:
+            node.serve(hold.endpoint, hold.floor, times)
+        self._shift_domain(node, hold.slots * times)
         self._refresh(node)
 
     def _refresh(self, node: Node) -> None:

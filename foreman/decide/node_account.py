@@ -34,7 +34,8 @@ class Candidate(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """What the node has. RAM in GiB: in all, what the agent measured as available, and what its tasks have reserved."""
+    """What the node has; `endpoints`: the models it serves, in words. RAM in GiB: in all, what the agent measured as available,
+    and what its tasks have reserved."""
 
     slots: int
     slots_used: int
@@ -44,6 +45,7 @@ class Offer(NamedTuple):
     accelerator: str
     max_context_tokens: int
     models: tuple[str, ...]
+    endpoints: tuple[str, ...]
     roles: tuple[str, ...]
     labels: dict[str, str]
 
@@ -95,6 +97,10 @@ def _offer(snapshot: Snapshot, node: FleetNode, policy: str) -> Offer:
         accelerator=seen.accelerator,
         max_context_tokens=seen.max_context_tokens,
         models=tuple(sorted(seen.models)),
+        endpoints=tuple(
+            f"{name}: {seen.runs_of(name)} of {each.max_concurrent or 'any number of'} runs, {each.tokens_per_second} tokens/s"
+            for name, each in sorted(seen.endpoints.items())
+        ),
         roles=tuple(sorted(seen.roles)),
         labels=dict(sorted(seen.labels.items())),
     )

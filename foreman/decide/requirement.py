@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from foreman.api import Agent, AgenticTask, ExecutionMode, RequiredCapability, TaskAccelerator
+from foreman.api import Agent, AgenticTask, ExecutionMode, Provider, RequiredCapability, TaskAccelerator
 
 
 class Requirement(NamedTuple):
     """A demand. Zero and empty mean 'none'.
 
     `model`: the model that must be installed (None: no such demand; '': one is demanded but not named, so nothing fits).
+    `endpoint`: the model it runs by, wherever a node serves that as an endpoint; '' for a run without a model of the fleet.
     `slot`: whether the task occupies a slot; a task that only supervises a Kubernetes Job does not (upstream #1558).
     """
 
@@ -21,6 +22,8 @@ class Requirement(NamedTuple):
     roles: tuple[str, ...] = ()
     model: str | None = None
     slot: bool = True
+    endpoint: str = ""
+    min_tokens_per_second: int = 0
 
 
 ANYTHING = Requirement()
@@ -35,16 +38,19 @@ def agent_key(task: AgenticTask) -> str:
 def requirement_of(task: AgenticTask, agent: Agent | None) -> Requirement:
     """The demand of `task`; with an Agent, the Agent's capability counts and the task's own does not."""
     if agent is None:
-        return _from_capability(task.spec.required_capability, "", job_mode=False)
+        # A task's own modelRef names no installed model (the original ignores it), but it may name an endpoint.
+        return _from_capability(task.spec.required_capability, "", False, task.spec.model_ref)
     spec = agent.spec
     model = spec.model or (spec.inference_service_ref.name if spec.inference_service_ref else "")
     job_mode = spec.execution is not None and spec.execution.mode is ExecutionMode.JOB
-    return _from_capability(spec.required_capability, model, job_mode)
+    # What runs elsewhere, in a Job or in a cloud, uses no endpoint of the node.
+    endpoint = model if spec.provider is Provider.LOCAL and not job_mode else ""
+    return _from_capability(spec.required_capability, model, job_mode, endpoint)
 
 
-def _from_capability(wanted: RequiredCapability | None, model: str, job_mode: bool) -> Requirement:
+def _from_capability(wanted: RequiredCapability | None, model: str, job_mode: bool, endpoint: str) -> Requirement:
     if wanted is None:
-        return ANYTHING if not job_mode else Requirement(slot=False)
+        return Requirement(slot=not job_mode, endpoint=endpoint) if job_mode or endpoint else ANYTHING
     selector = tuple(sorted(wanted.node_selector.items()))
     roles = tuple(sorted(wanted.roles))
     if job_mode:
@@ -58,4 +64,6 @@ def _from_capability(wanted: RequiredCapability | None, model: str, job_mode: bo
         selector=selector,
         roles=roles,
         model=model if installed else None,
+        endpoint=endpoint,
+        min_tokens_per_second=wanted.min_tokens_per_second,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from foreman.api import IN_FLIGHT, Agent, AgenticTask, FleetNode, Phase
+from foreman.api import IN_FLIGHT, Agent, AgenticTask, FleetNode, Phase, Workload
 from foreman.decide.pending import Eligible, Step, next_step
 from foreman.decide.requirement import Requirement, agent_key, requirement_of
 
@@ -14,12 +14,18 @@ class Snapshot:
     """Objects by key. `at`: unix seconds by the clock of whoever looked."""
 
     def __init__(
-        self, at: int, tasks: Iterable[AgenticTask], nodes: Iterable[FleetNode], agents: Iterable[Agent]
+        self,
+        at: int,
+        tasks: Iterable[AgenticTask],
+        nodes: Iterable[FleetNode],
+        agents: Iterable[Agent],
+        workloads: Iterable[Workload] = (),
     ) -> None:
         self.at = at
         self.tasks = {task.key: task for task in tasks}
         self.nodes = {node.key: node for node in nodes}
         self.agents = {agent.key: agent for agent in agents}
+        self.workloads = {workload.key: workload for workload in workloads}
         self.acyclic: set[str] = set()
 
     @cached_property

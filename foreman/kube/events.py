@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from typing import NamedTuple
 
 from foreman.api import (
+    CONDITION_CODER_ALREADY_RESOLVED,
     AgenticTask,
     EventSource,
     FleetNode,
@@ -18,6 +19,9 @@ from foreman.api import (
     ObjectMeta,
     ObjectReference,
     Phase,
+    Workload,
+    WorkloadPhase,
+    condition,
 )
 from foreman.api.meta import Condition, Resource
 from foreman.cluster import Cluster, ClusterError, Forbidden, NotFound
@@ -51,7 +55,22 @@ def news(old: Resource, new: Resource) -> News | None:
         told = _changed(old.status.conditions, new.status.conditions)
         said = (told.reason, told.message) if told else (str(new.status.phase), f"the node is {new.status.phase}")
         return News(*said, good=new.status.phase != "NotReady")
+    if isinstance(old, Workload) and isinstance(new, Workload):
+        return _of_workload(old, new)
     return None
+
+
+def _of_workload(old: Workload, new: Workload) -> News | None:
+    """An issue that was already resolved is worth a word of its own: it may be closed (#970)."""
+    resolved = condition(new.status.conditions, CONDITION_CODER_ALREADY_RESOLVED)
+    before = condition(old.status.conditions, CONDITION_CODER_ALREADY_RESOLVED)
+    if resolved is not None and resolved.status == "True" and resolved != before:
+        return News(resolved.reason, resolved.message, good=True)
+    if old.status.phase is new.status.phase:
+        return None
+    told = _changed(old.status.conditions, new.status.conditions)
+    said = (told.reason, told.message) if told else (str(new.status.phase), f"the Workload is {new.status.phase}")
+    return News(*said, good=new.status.phase is not WorkloadPhase.FAILED)
 
 
 def _of_task(old: AgenticTask, new: AgenticTask) -> News | None:

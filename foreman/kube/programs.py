@@ -16,7 +16,6 @@ from foreman.agent.agent import Agent, AgentOptions
 from foreman.agent.capability import Declared, probe
 from foreman.agent.registrar import Identity
 from foreman.api import FleetNodeSpec
-from foreman.cache import Cache
 from foreman.election import LEASE_NAME
 from foreman.executors import StubExecutor
 from foreman.kube import machine
@@ -70,11 +69,14 @@ class NodeSettings:
 
 def operator_needs(options: OperatorOptions) -> Sequence[Need]:
     needs = [
-        Need("AgenticTask", ("get", "list", "watch", "patch")),
+        Need("AgenticTask", ("get", "list", "watch", "create", "patch")),
         Need("AgenticTask", ("patch",), "status"),
         Need("FleetNode", ("get", "list", "watch", "delete")),
         Need("FleetNode", ("patch",), "status"),
         Need("Agent", ("get", "list", "watch")),
+        Need("Agent", ("patch",), "status"),
+        Need("Workload", ("get", "list", "watch")),
+        Need("Workload", ("patch",), "status"),
     ]
     if options.audit:
         needs.append(Need("ConfigMap", ("list", "create", "patch", "delete")))
@@ -134,24 +136,23 @@ async def operate(life: Life, ground: Ground, options: OperatorOptions) -> None:
         return
     operator = Operator(stage.cluster, life.runtime, options, machine.draw)
     _measure_operator(operator, stage)
-    caches: tuple[Cache[Any], ...] = (operator.tasks, operator.nodes, operator.agents)
-    for cache in caches:
+    for cache in operator.caches:
         watch_over(life.runtime, cache)
     operator.on_lead = lambda: log.info("leading", extra={"identity": options.identity})
-    stage.checks.append(lambda: operator_checks(operator, caches))
+    stage.checks.append(lambda: operator_checks(operator, operator.caches))
     await operator.run(life.stop)
     await stage.recorder.flush()
 
 
 def _measure_operator(operator: Operator, stage: Stage) -> None:
     metrics = stage.metrics
-    controllers = operator.task_controller.controller, operator.node_controller.controller
+    controllers = operator.controllers
     if operator.auditor is not None:
         operator.auditor.on_outcome = Outcomes(metrics).ended
     time_reconciles(metrics, operator.runtime, *controllers)
     stage.cluster.on_written.append(ScheduleToClaim(metrics, operator.runtime, operator.tasks).written)
     metrics.read(Phases(operator.tasks, operator.nodes).collect)
-    metrics.read(lambda: cache_metrics(operator.tasks, operator.nodes, operator.agents))
+    metrics.read(lambda: cache_metrics(*operator.caches))
     metrics.read(lambda: controller_metrics(*controllers))
     metrics.read(lambda: operator_metrics(operator))
 

@@ -64,8 +64,13 @@ def _news(event: KubeEvent) -> News:
 
 async def present(cluster: Cluster, namespace: str, name: str) -> AgenticTask | None:
     """The task, or None when there is no task of that name."""
+    return cast("AgenticTask | None", await present_of(cluster, "AgenticTask", namespace, name))
+
+
+async def present_of(cluster: Cluster, kind: str, namespace: str, name: str) -> Resource | None:
+    """The same for any kind that has namespaces."""
     try:
-        return cast(AgenticTask, await cluster.get("AgenticTask", name, namespace))
+        return await cluster.get(kind, name, namespace)
     except NotFound as error:
         if kind_is_missing(error):
             raise

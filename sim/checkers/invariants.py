@@ -30,6 +30,9 @@ SAFETY = {
     "stranded": "no task waits for a node held by one that fitted a smaller one (checks: {stranding: 1m})",
     "urgency": "of equal demands the most urgent is placed first (checks: {urgency: true})",
     "kept-conditions": "a condition that has been told is never lost (checks: {conditions: true})",
+    "rendered-once": "a step of a Workload becomes one task, which its status has named before",
+    "endpoint-limit": "a model endpoint never has more runs than it takes, nor leaves one less speed than was promised",
+    "foreign-child": "a Workload counts, changes and deletes no task that is not its own",
 }
 LIVENESS = {
     "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
@@ -44,6 +47,7 @@ LIVENESS = {
     "node-leak": "a FleetNode that is Draining goes once its agent has left (checks: {nodes: 3m})",
     "current-task": "a FleetNode shows only a task that it holds (checks: {nodes: 3m})",
     "reconcile-storm": "the controllers look no oftener than the tasks explain (checks: {reconciles: 40})",
+    "workload-accounted": "in the end every Workload has ended as its children did, or something can still end it",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sim.checkers.attendance import Attendance
 from sim.checkers.crowding import Crowding
+from sim.checkers.endpoints import EndpointCheck
 from sim.checkers.keeping import CleanDeparture, EarnedEnd, StolenRun
 from sim.checkers.leadership import Leadership
 from sim.checkers.nodes import Nodes
@@ -13,6 +14,7 @@ from sim.checkers.special import Check
 from sim.checkers.upkeep import KeptConditions, ReconcileStorm
 from sim.checkers.upstream import Upstream
 from sim.checkers.waits import Waits
+from sim.checkers.workloads import WorkloadCheck
 
 SPECIAL: tuple[type[Check], ...] = (
     Upstream,
@@ -29,4 +31,6 @@ SPECIAL: tuple[type[Check], ...] = (
     Urgency,
     KeptConditions,
     ReconcileStorm,
+    WorkloadCheck,
+    EndpointCheck,
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from foreman.api import Verdict
 from sim.executor import Plan
 from sim.host import SECOND
+from sim.scenario import Scenario
 from sim.selection import Change
 from sim.world import World
 
@@ -18,9 +19,17 @@ TICK_SECONDS = 0.02
 
 
 class Plans(dict[str, Plan]):
-    """What becomes of a task when it runs. One made by hand takes ten seconds and is a GO."""
+    """What becomes of a task when it runs. One made by hand takes ten seconds and is a GO; that of a Workload of the scenario
+    goes as the scenario says."""
+
+    def __init__(self, drawn: dict[str, Plan], scenario: Scenario) -> None:
+        super().__init__(drawn)
+        self.drawn = drawn
+        self.scenario = scenario
 
     def __missing__(self, key: str) -> Plan:
+        if any(key.startswith(f"{seed.namespace}/{name}-") for name, seed in self.scenario.workloads.items()):
+            return self.drawn[key]
         return Plan(duration=10 * SECOND, verdict=Verdict.GO)
 
 
@@ -32,7 +41,7 @@ class Paced:
         self.speed = speed
         self.on_done = on_done
         self.done = False
-        world.plans = Plans(world.plans)
+        world.plans = Plans(world.plans, world.scenario)
         world.server.observers.append(self._committed)
 
     def _committed(self, change: Change) -> None:

@@ -16,7 +16,7 @@ from foreman.api.fields import fields_of
 from foreman.api.meta import Resource
 from foreman.api.patch import patch_from_wire
 from sim.apiserver import ApiServer
-from sim.http import meta, schema
+from sim.http import meta, rules, schema
 from sim.http.cascade import FOREGROUND, ORPHAN
 from sim.http.documents import Documents
 from sim.http.ownership import Owner, Shape, after_update
@@ -112,6 +112,9 @@ class Writes:
             causes += schema.check_status(doc["status"], served.schema) if "status" in doc else ()
         else:
             causes += schema.check(doc, served.schema)
+            # As a server does that ratchets: what is unchanged is not judged anew.
+            if not causes and (old is None or old.get("spec") != doc.get("spec")):
+                causes += rules.broken(doc, served.schema)
         if causes:
             group = str(doc.get("apiVersion", "")).rpartition("/")[0]
             raise invalid(Name(group, str(doc.get("kind", ""))), name, causes)

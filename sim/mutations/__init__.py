@@ -12,10 +12,11 @@ from sim.mutations.latent import LATENT
 from sim.mutations.original import ORIGINAL
 from sim.mutations.product import Mutation, Product
 from sim.mutations.safeguards import SAFEGUARDS
+from sim.mutations.workloads import WORKLOADS
 
 __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 
-MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS, **LATENT}
+MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS, **LATENT, **WORKLOADS}
 
 
 def mutated(names: tuple[str, ...]) -> Product:

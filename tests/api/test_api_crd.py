@@ -72,6 +72,7 @@ def test_names_scope_and_selectable_fields():
         "FleetNode": "Cluster",
         "Workload": "Namespaced",
         "Agent": "Namespaced",
+        "ModelProfile": "Cluster",
     }
     version = spec_of(api.AgenticTask)["versions"][0]
     assert version["selectableFields"] == [{"jsonPath": ".status.assignedNode"}, {"jsonPath": ".status.phase"}]
@@ -131,7 +132,18 @@ def test_bounds_formats_and_list_types():
         "type": "object",
         "x-kubernetes-preserve-unknown-fields": True,
     }
-    for kind in CRD_KINDS:
+    for kind in (kind for kind in CRD_KINDS if "status" in kind.model_fields):
         conditions = schema_of(kind, "status", "conditions")
         assert conditions["x-kubernetes-list-type"] == "map"
         assert conditions["x-kubernetes-list-map-keys"] == ["type"]
+
+
+def test_rules_beyond_the_models_stand_where_they_belong():
+    spec = schema_of(api.Agent, "spec")
+    assert [rule["message"] for rule in spec["x-kubernetes-validations"]] == [
+        "providerConfig is required with provider cloud-proxy",
+        "systemPrompt is required of an Agent that runs a model",
+    ]
+    pattern = spec["properties"]["tools"]["items"]["pattern"]
+    assert all(tool in pattern for tool in api.TOOLS)
+    assert "x-kubernetes-validations" not in schema_of(api.Workload, "spec")

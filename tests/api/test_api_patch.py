@@ -200,6 +200,7 @@ def test_the_patch_on_the_wire():
                 "minContextTokens": None,
                 "nodeSelector": {},
                 "requiresModelInstalled": None,
+                "minTokensPerSecond": None,
             }
         },
     }

@@ -29,6 +29,8 @@ UNSEEN = {
         ("create", "/events"): "news for people, told by the real process alone",
         ("patch", "/events"): "an Event that repeats is counted up",
         ("get", f"{GROUP}/agents"): "an Agent that the cache has not seen yet",
+        ("get", f"{GROUP}/workloads"): "a plan that takes long to carry out is confirmed now and then",
+        ("update", f"{GROUP}/workloads/finalizers"): "asked for by admission that guards blockOwnerDeletion",
         ("get", f"{GROUP}/agentictasks"): "shows nothing that list does not",
     },
     MAC: {
@@ -42,6 +44,7 @@ SCENARIOS = [
     "cascade",
     "claim-race",
     "heterogeneous-fleet",
+    "review-iteration",
     "node-flap",
     "scheduler-failover",
     "three-strikes",
@@ -123,7 +126,9 @@ def test_pods_and_machines_have_the_same_rights() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        (OPERATOR, "create", GROUP, "agentictasks", "", "default", ""),
+        (OPERATOR, "create", GROUP, "workloads", "", "default", ""),
+        (OPERATOR, "patch", GROUP, "workloads", "", "default", "w"),
+        (OPERATOR, "patch", GROUP, "agents", "", "default", "a"),
         (OPERATOR, "delete", GROUP, "agentictasks", "", "default", "t"),
         (OPERATOR, "get", "", "secrets", "", "foreman-system", "s"),
         (OPERATOR, "patch", "coordination.k8s.io", "leases", "", "kube-system", "foreman-operator.llmkube.dev"),

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from lab import Lab
 from support import new_node, new_task, until, world
+from workload_kit import child, decided, envelope, planned, workload
 
-from foreman.api import KubeEvent, with_condition
+from foreman.api import KubeEvent, WorkloadPhase, merge, with_condition
 from foreman.cluster import Forbidden, NotFound
 from foreman.kube.events import BURST, FLUSH_SECONDS, PER_SECOND, QUEUE, SAME_SECONDS, News, Recorder, news
 from foreman.kube.witness import Witness
@@ -221,7 +222,7 @@ def test_several_operators_tell_a_thing_once():
     """The one whose write landed tells it, not everyone who watches."""
     heard = told(
         "story: Three operators.\noperators: {replicas: 3}\nfleet: {node: {count: 3}}\nworkload: {count: 20}\n"
-        "executor: {duration: 1s}\nuntil: 1h\n"
+        "executor: {duration: 1s}\nuntil: 1h\nlinger: 1s\n"  # for the answer to the last write
     )
     reasons = [what.reason for _, what in heard if what.reason in ("FleetNodeAssigned", "Claimed", "ExecutorSucceeded")]
     assert sorted(set(reasons)) == ["Claimed", "ExecutorSucceeded", "FleetNodeAssigned"]
@@ -246,3 +247,19 @@ def test_news_come_while_the_cluster_works():
     until(w, lambda: w.stats.settled == 1)
     until(w, lambda: bool(w.server.tables["Event"]))
     assert not w.crashes
+
+
+def test_a_workload_tells_of_its_phases_and_of_what_was_resolved_already():
+    """Upstream: the AlreadyResolved event, with and without resolvedBy, each issue with its own evidence."""
+    resolved = [
+        child("code-7", "Succeeded", "NO-GO", envelope("ALREADY-RESOLVED")),
+        child("code-5", "Succeeded", "NO-GO", envelope("ALREADY-RESOLVED", resolvedBy="abc123")),
+    ]
+    old = planned(workload(issues=[7, 5], verifierAgentRef=None, reviewerAgentRefs=None), resolved)
+    new = old.evolve(status=merge(old.status, decided(old, resolved).changes))
+    said = news(old, new)
+    assert (said.reason, said.good) == ("AlreadyResolved", True)
+    assert said.message == "2 issue(s) already resolved at run time: #5 by abc123, #7"
+    assert news(new, new) is None
+    failed = new.evolve(status=new.status.evolve(phase=WorkloadPhase.FAILED))
+    assert news(new, failed).good is False

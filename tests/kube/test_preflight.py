@@ -54,9 +54,9 @@ def test_who_has_all_it_needs_comes_in(tmp_path, needs):
 
 
 def test_missing_kinds_are_named_with_the_command_that_installs_them(tmp_path):
-    assert "does not know agents.foreman.llmkube.dev, fleetnodes.foreman.llmkube.dev: install with" in refused(
-        tmp_path, Door(serves={"agentictasks"}), OPERATOR
-    )
+    names = ", ".join(f"{plural}.foreman.llmkube.dev" for plural in ("agents", "fleetnodes", "workloads"))
+    told = refused(tmp_path, Door(serves={"agentictasks"}), OPERATOR)
+    assert f"does not know {names}: install with" in told
     assert refused(tmp_path, Door(serves=())).endswith(
         "does not know agentictasks.foreman.llmkube.dev, fleetnodes.foreman.llmkube.dev: "
         "install with `foreman crds | kubectl apply -f -`"

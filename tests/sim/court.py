@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from support import new_agent, new_node, new_task
+from workload_kit import child, workload
 
-from foreman.api import AgenticTask, Condition, Phase
+from foreman.api import AgenticTask, Condition, ObjectReference, Phase, Workload
 from foreman.executors import Execution
 from sim.apiserver import ApiServer
 from sim.checkers import SPECIAL, Checkers, Violation
+from sim.checkers.endpoints import EndpointCheck
+from sim.checkers.workloads import WorkloadCheck
 from sim.clock import Clock
 from sim.host import EPOCH, SECOND, Signal
 from sim.load import parse
+from sim.scenario import Scenario
 
 ROLES = {"op": "operator", "n1/1": "agent", "n1/2": "agent", "n2/1": "agent"}
 METAL = {"accelerator": "metal", "total_ram_gb": 32, "available_ram_gb": 32}
@@ -28,7 +32,9 @@ class Court:
         self.checkers = Checkers(
             self.server, lambda: self.time, lambda actor: ROLES.get(actor, "user"), True, self.found.append
         )
-        self.server.observers.append(self.checkers.committed)
+        scenario = Scenario(fleet={"n": {}})
+        self.checkers.special = [check(self.checkers, scenario) for check in (WorkloadCheck, EndpointCheck)]
+        self.server.observers += [self.checkers.committed, *(check.committed for check in self.checkers.special)]
         for name in ("n1", "n2"):
             self.server.create(f"{name}/1", new_node(name, slots=slots))
             self.node(name, phase="Ready", capability=METAL)
@@ -96,6 +102,34 @@ class Court:
     def condition(self, reason: str, status: str = "False", type_: str = "Scheduled") -> tuple[Condition, ...]:
         now = EPOCH + self.time // SECOND
         return (Condition(type=type_, status=status, reason=reason, last_transition_time=now),)
+
+    # a Workload of two steps, as it should be rendered
+
+    def workload(self) -> Workload:
+        found: Workload = self.server.get("test", "Workload", "wl", "default")
+        return found
+
+    def sum_up(self, actor: str = "op", **changes: Any) -> None:
+        """The operator writes the Workload's status."""
+        self.server.patch_status(actor, self.workload(), changes, None)
+
+    def planned(self, *steps: str) -> None:
+        """A Workload `wl` whose steps are on record and not made yet."""
+        self.server.create("user", workload(reviewerAgentRefs=None))
+        self.sum_up(tasks=tuple(ObjectReference(name=f"wl-{step}") for step in steps))
+
+    def render(self, step: str, actor: str = "op", uid: str | None = None, **spec: Any) -> AgenticTask:
+        made = child(step, owner=self.workload().metadata.uid if uid is None else uid)
+        return self.server.create(actor, made.evolve(spec=made.spec.evolve(**spec)))  # type: ignore[no-any-return]
+
+    def record(self, *children: AgenticTask) -> None:
+        self.sum_up(tasks=tuple(ObjectReference(name=c.metadata.name, uid=c.metadata.uid) for c in children))
+
+    def rendered(self) -> tuple[AgenticTask, AgenticTask]:
+        self.planned("code-641", "verify-641")
+        made = self.render("code-641"), self.render("verify-641", depends_on=("wl-code-641",))
+        self.record(*made)
+        return made
 
     # the verdict
 

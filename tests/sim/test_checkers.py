@@ -9,6 +9,7 @@ import pytest
 from court import METAL, Court
 from special_cases import CASES as SPECIAL_CASES
 from support import new_task
+from workload_deeds import DEEDS
 
 from foreman.api import Phase
 from sim.checkers import CAPABILITY_GRACE, HANDBACK_LIMIT, LIVENESS, SAFETY, SETTLE, SPECIAL, STORM_PER_MINUTE
@@ -480,6 +481,9 @@ def a_node_free_after_every_kind_of_end(court: Court) -> None:
     court.running("c")
     court.release("n1/1", "c", handbacks=1)
     court.running("d")
+
+
+CASES += DEEDS
 
 
 def _id(case: Any) -> str:

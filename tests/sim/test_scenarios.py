@@ -15,7 +15,13 @@ from sim.result import exit_code, result_of
 from sim.trace import Trace
 from sim.world import World
 
-SMALLER = {"million": ["workload.count=2000", "fleet.node.count=50", "workload.arrivals={poisson: 4/s}"]}
+SMALLER = {
+    "million": ["workload.count=2000", "fleet.node.count=50", "workload.arrivals={poisson: 4/s}"],
+    "workload-pipeline": [
+        "workloads.batch.spec.issues=30",
+        *(f"fleet.{group}.count={count}" for group, count in (("metal", 3), ("cuda", 2), ("cpu", 3))),
+    ],
+}
 NAMES = sorted(shipped())
 
 
@@ -65,6 +71,12 @@ RED = [
     ("unconditional-writes", "duplicate-and-late-events", "field-owner"),
     ("unconditional-writes", "claim-race", "linearizable-claims"),
     ("no-attempt-fence", "zombie-agent", "linearizable-claims"),
+    ("render-at-first-look", "workload-pipeline", "workload-accounted"),
+    ("hopeful-rollup", "workload-pipeline", "workload-accounted"),
+    ("forgetful-planner", "workload-pipeline", "rendered-once"),
+    ("name-is-ownership", "workload-pipeline", "foreign-child"),
+    ("restamped-rollup", "workload-pipeline", "write-storm"),
+    ("no-endpoint-accounting", "model-endpoints", "endpoint-limit"),
 ]
 
 

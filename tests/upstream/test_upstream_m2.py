@@ -189,12 +189,15 @@ def _workload(name: str) -> Workload:
     return made
 
 
-def test_a_workload_is_left_alone():
-    """M2: Workload stub: existing object, status untouched."""
+def test_a_workload_of_intent_alone_is_told_that_there_is_no_planner():
+    """M2 left its status untouched; from M6 on it fails with NoPlannerOrPipeline, and is then left alone."""
     w = fleet("a")
-    created = w.server.create("user", _workload("w"))
+    w.server.create("user", _workload("w"))
+    advance(w, 5)
+    told = w.server.get("test", "Workload", "w", "default")
+    assert (told.status.phase, reason(told, "Planned")) == ("Failed", "NoPlannerOrPipeline")
     advance(w, 60)
-    assert w.server.get("test", "Workload", "w", "default") == created
+    assert w.server.get("test", "Workload", "w", "default") == told
     unharmed(w)
 
 
