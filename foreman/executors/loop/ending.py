@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from foreman.api import FailureReason
 from foreman.executors.loop.corrections import Fault
-from foreman.executors.loop.model import ModelError, Usage
+from foreman.executors.loop.model import NO_USAGE, ModelError, Usage
 from foreman.executors.loop.submission import Submission
 
 MODEL_DECIDED = "MODEL-DECIDED"
@@ -45,7 +45,7 @@ class Ending:
     error: ModelError | None = None
     turns: int = 0
     retries: int = 0
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
 
 
 class Judgement(NamedTuple):

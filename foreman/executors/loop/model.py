@@ -7,7 +7,7 @@ Messages are mappings in the chat-completions wire form and are never changed on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from foreman.api import FailureReason
@@ -23,6 +23,9 @@ class Usage(NamedTuple):
 
     def plus(self, other: Usage) -> Usage:
         return Usage(self.prompt + other.prompt, self.completion + other.completion)
+
+
+NO_USAGE = Usage()
 
 
 class ToolCall(NamedTuple):
@@ -45,13 +48,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model said. `finish` as the endpoint put it ('stop', 'length', 'tool_calls' ...); `retries`: failures before it."""
+    """What the model said. `finish`: 'stop', 'length', 'tool_calls' ..., as the endpoint puts it; `retries`: failures before."""
 
     text: str = ""
     reasoning: str = ""
     calls: tuple[ToolCall, ...] = ()
     finish: str = "stop"
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     retries: int = 0
 
     @property
@@ -72,17 +75,20 @@ class ModelError(Exception):
     retries = 0
 
 
-@dataclass
 class Transient(ModelError):
-    """May succeed when tried again. `retry_after`: seconds the endpoint asked for; `turn`: what came, if it can be used at all."""
+    """May succeed when tried again. `retry_after`: seconds the endpoint asked for; `turn`: what came, if that is of use."""
 
-    said: str
-    retry_after: float | None = None
-    turn: Turn | None = None
-    reason: FailureReason = field(default=FailureReason.INFERENCE_SERVICE_UNAVAILABLE)
-
-    def __str__(self) -> str:
-        return self.said
+    def __init__(
+        self,
+        said: str,
+        retry_after: float | None = None,
+        turn: Turn | None = None,
+        reason: FailureReason = FailureReason.INFERENCE_SERVICE_UNAVAILABLE,
+    ) -> None:
+        super().__init__(said)
+        self.retry_after = retry_after
+        self.turn = turn
+        self.reason = reason
 
 
 class Refused(ModelError):
