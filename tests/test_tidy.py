@@ -23,8 +23,12 @@ EFFECTS = frozenset({"asyncio", "kubernetes", "openai", "subprocess", "threading
 NEVER = frozenset({"random", "secrets", "simpy", "uuid"})
 COMPOSITION_ROOT = "foreman/cli/"
 # The only executors that talk to a model endpoint or a subprocess; every other one runs in the simulator too.
-EFFECTFUL_EXECUTORS: tuple[str, ...] = ()
-ENTRY_POINTS = ("foreman/cli/__init__.py", "foreman/kube/bench.py", "sim/bench.py", "sim/soak.py")
+EFFECTFUL_EXECUTORS: tuple[str, ...] = (
+    "foreman/executors/bench.py",
+    "foreman/executors/endpoint/client.py",
+    "foreman/executors/endpoint/leash.py",
+)
+ENTRY_POINTS = ("foreman/cli/__init__.py", "foreman/executors/bench.py", "foreman/kube/bench.py", "sim/bench.py", "sim/soak.py")
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 10

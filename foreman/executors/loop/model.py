@@ -48,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Turn:
-    """What the model said. `finish`: 'stop', 'length', 'tool_calls' ..., as the endpoint puts it; `retries`: failures before."""
+    """What the model said. `finish`: 'stop', 'length', 'tool_calls' ..., as the endpoint puts it; `retries` came before."""
 
     text: str = ""
     reasoning: str = ""

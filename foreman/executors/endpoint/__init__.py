@@ -1,0 +1,6 @@
+"""A model behind an OpenAI-compatible endpoint, and what only asyncio can do for the loop: end work that hangs."""
+
+from foreman.executors.endpoint.client import Address, Endpoint, Habits
+from foreman.executors.endpoint.leash import AsyncioLeash
+
+__all__ = ["Address", "AsyncioLeash", "Endpoint", "Habits"]
