@@ -45,7 +45,9 @@ class Say:
     pieces: int = 3
     ignore_stream: bool = False
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         finish = self.finish or ("tool_calls" if self.calls else "stop")
         if not body.get("stream") or self.ignore_stream:
             return await self._whole(request, finish)
@@ -117,7 +119,9 @@ class Status:
     body: Any = ""
     headers: dict[str, str] = field(default_factory=dict)
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         if isinstance(self.body, str):
             return web.Response(status=self.code, text=self.body, headers=self.headers)
         return web.json_response(self.body, status=self.code, headers=self.headers)
@@ -134,7 +138,9 @@ class InStream:
 
     message: str
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         if not body.get("stream"):
             return web.json_response({"error": {"message": self.message}})
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -150,14 +156,18 @@ class Raw:
     body: bytes
     content_type: str
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         return web.Response(body=self.body, content_type=self.content_type)
 
 
 class SlowHeaders:
     """Takes the request and says nothing until the server ends."""
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         await server.ending.wait()
         return web.Response(status=503)
 
@@ -165,11 +175,15 @@ class SlowHeaders:
 class Silence:
     """Begins an answer, streamed or not, and then says nothing more until the server ends."""
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         kind = "text/event-stream" if body.get("stream") else "application/json"
         response = web.StreamResponse(headers={"Content-Type": kind})
         await response.prepare(request)
-        await response.write(b'data: {"choices":[{"index":0,"delta":{"content":"He"}}]}\n\n' if body.get("stream") else b"{")
+        await response.write(
+            b'data: {"choices":[{"index":0,"delta":{"content":"He"}}]}\n\n' if body.get("stream") else b"{"
+        )
         await server.ending.wait()
         return response
 
@@ -177,7 +191,9 @@ class Silence:
 class Hangup:
     """Closes the connection instead of answering."""
 
-    async def __call__(self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    async def __call__(
+        self, server: ScriptedEndpoint, request: web.Request, body: dict[str, Any]
+    ) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
         return web.Response()

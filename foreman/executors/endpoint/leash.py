@@ -1,4 +1,4 @@
-"""The leash on asyncio: work that is let go of is cancelled, and waited for so that a subprocess can be killed in its `finally`."""
+"""The leash on asyncio: work that is let go of is cancelled, and waited for, so that its `finally` can kill a subprocess."""
 
 from __future__ import annotations
 

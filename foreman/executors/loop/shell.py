@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 
 WRITERS = frozenset({"tee", "patch", "mv", "cp", "rm", "install", "truncate", "dd", "touch", "mkdir", "rmdir", "ln"})
 IN_PLACE = {"sed": re.compile(r"-[a-zA-Z]*i.*|--in-place.*"), "perl": re.compile(r"-[a-zA-Z]*i.*")}
@@ -31,7 +32,7 @@ def _lexer(command: str) -> shlex.shlex:
 
 def _redirects(words: list[str]) -> bool:
     """Output into a file: not into another descriptor (2>&1), nor into /dev/null."""
-    for here, following in zip(words, [*words[1:], ""], strict=True):
+    for here, following in pairwise([*words, ""]):
         if here in (">", ">>", ">|", "&>", "&>>") and following not in ("", "/dev/null", "/dev/stderr", "/dev/stdout"):
             return True
     return False
