@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, crds, dev, diff, dispatch, explain, get, operator, serve, sim
+from foreman.cli import agent, crds, dev, diff, dispatch, explain, get, operator, run_task, serve, sim
 
 app = typer.Typer(
     name="foreman",
@@ -31,6 +31,7 @@ app.command("agent")(agent.agent)
 app.command("dev")(dev.dev)
 app.command("crds")(crds.crds)
 app.command("dispatch")(dispatch.dispatch)
+app.command("run-task")(run_task.run_task)
 
 
 @app.callback(invoke_without_command=True)

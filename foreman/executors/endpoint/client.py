@@ -16,6 +16,7 @@ from typing import Any, cast
 import httpx2
 import openai
 
+from foreman.executors.address import Address
 from foreman.executors.endpoint.assembly import Draft, checked, whole
 from foreman.executors.endpoint.faults import Place, Reply, fault, one_line, refused_parameter, scrubbed
 from foreman.executors.loop.model import ModelError, Refused, Request, Transient, Turn
@@ -24,16 +25,6 @@ CONNECT_SECONDS = 5.0
 USAGE_SECONDS = 2.0
 BODY_MAX = 64 * 1024
 NO_KEY = "none"
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a model is. `base_url` up to and without '/chat/completions'; `secret` says where `key` is from, for messages."""
-
-    base_url: str
-    model: str
-    key: str = field(default="", repr=False)
-    secret: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ HEAD, TAIL = 2, 10
 _SHORTEST = 256
 
 
-def entries(conversation: Conversation) -> list[dict[str, Any]]:
-    """Every message as it was said, not as it was shown later, with what was never sent back (reasoning, usage, turn)."""
-    notes = conversation.notes
-    return [{**message, **notes.get(i, {})} for i, message in enumerate(conversation.messages)]
+def entries(conversation: Conversation, since: int = 0) -> list[dict[str, Any]]:
+    """The messages from number `since` on as they were said, not as they were shown later, with what was never sent back
+    (reasoning, usage, turn)."""
+    notes, messages = conversation.notes, conversation.messages
+    return [{**messages[i], **notes.get(i, {})} for i in range(since, len(messages))]
 
 
 def document(messages: Sequence[Mapping[str, Any]], cap: int = CAP) -> str:
@@ -32,7 +33,7 @@ def document(messages: Sequence[Mapping[str, Any]], cap: int = CAP) -> str:
         marker = {"role": "marker", "content": f"[{len(messages) - HEAD - TAIL} messages left out: too large]"}
         kept = [*messages[:HEAD], marker, *messages[-TAIL:]]
     limit = cap // 2
-    while _bytes(text := _dumped([_shortened(each, limit) for each in kept])) > cap and limit > _SHORTEST:
+    while _bytes(text := _dumped([shortened(each, limit) for each in kept])) > cap and limit > _SHORTEST:
         limit //= 2
     if _bytes(text) > cap:
         return _dumped([{"role": "marker", "content": f"[{len(messages)} messages left out: too large]"}])
@@ -49,14 +50,15 @@ def _bytes(text: str) -> int:
     return len(text.encode())
 
 
-def _shortened(value: Any, limit: int) -> Any:
+def shortened(value: Any, limit: int) -> Any:
+    """The value with only the two ends of each text longer than `limit` characters."""
     if isinstance(value, str):
         if len(value) <= limit:
             return value
         half = limit // 2
         return f"{value[:half]}[{len(value) - 2 * half} characters left out]{value[-half:]}"
     if isinstance(value, Mapping):
-        return {key: _shortened(each, limit) for key, each in value.items()}
+        return {key: shortened(each, limit) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_shortened(each, limit) for each in value]
+        return [shortened(each, limit) for each in value]
     return value
