@@ -28,7 +28,13 @@ EFFECTFUL_EXECUTORS: tuple[str, ...] = (
     "foreman/executors/endpoint/client.py",
     "foreman/executors/endpoint/leash.py",
 )
-ENTRY_POINTS = ("foreman/cli/__init__.py", "foreman/executors/bench.py", "foreman/kube/bench.py", "sim/bench.py", "sim/soak.py")
+ENTRY_POINTS = (
+    "foreman/cli/__init__.py",
+    "foreman/executors/bench.py",
+    "foreman/kube/bench.py",
+    "sim/bench.py",
+    "sim/soak.py",
+)
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 10

@@ -22,9 +22,11 @@ class Address:
 
 
 def deterministic(agent: AgentSpec) -> bool:
-    """Such an agent runs no model: a local one that names no inference service, nor any other place."""
+    """Such an agent runs no model: a local one that names no inference service, nor any other place. One that has a prompt is
+    meant for a model all the same: its address is given from outside, or missing."""
     named = agent.inference_service_ref is not None and agent.inference_service_ref.name
-    return agent.provider is Provider.LOCAL and not named and agent.provider_config is None
+    placed = named or agent.provider is not Provider.LOCAL or agent.provider_config is not None
+    return not placed and not agent.system_prompt.strip()
 
 
 def base_url(text: str, whose: str) -> str:

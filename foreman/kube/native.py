@@ -1,0 +1,56 @@
+"""The native executor of a node's agent on Kubernetes: Agents, keys and services from the cluster, transcripts into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foreman.cluster import Cluster
+from foreman.executors.desk import BareDesk
+from foreman.executors.endpoint.parts import endpoint_parts
+from foreman.executors.native import NativeExecutor, Parts
+from foreman.executors.recipes import ClusterRecipes
+from foreman.executors.transcripts import ClusterTranscripts, FileTranscripts
+from foreman.kube.connection import Connection
+from foreman.kube.machine import draw
+from foreman.kube.preflight import Need
+from foreman.kube.vault import KubeVault
+from foreman.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class NativeSettings:
+    """`workspaces`: the folder of the runs' workspaces, with the journals of their transcripts; `base_url`: the address of
+    every model, whatever the Agents say, '' for theirs."""
+
+    workspaces: Path
+    base_url: str = ""
+    streaming: bool = True
+
+
+def native_needs(namespace: str | None) -> Sequence[Need]:
+    """What an agent must be allowed beyond claiming and reporting. Secrets and InferenceServices are asked for when an Agent
+    names one: most fleets have none."""
+    return [
+        Need("Agent", ("get",), namespace=namespace),
+        Need("ModelProfile", ("get",)),
+        Need("ConfigMap", ("create", "patch"), namespace=namespace),
+    ]
+
+
+def native_executor(
+    cluster: Cluster, connection: Connection, runtime: Runtime, settings: NativeSettings
+) -> NativeExecutor:
+    made = endpoint_parts(settings.streaming)
+    files = FileTranscripts(settings.workspaces / ".transcripts")
+    parts = Parts(
+        recipes=ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url),
+        desk=lambda execution, agent: BareDesk(agent.spec.tools),
+        model=made.model,
+        leash=made.leash,
+        close=made.close,
+        transcripts=ClusterTranscripts(cluster, runtime, files),
+        draw=draw,
+    )
+    return NativeExecutor(runtime, parts)
