@@ -23,7 +23,14 @@ EFFECTS = frozenset({"asyncio", "kubernetes", "openai", "subprocess", "threading
 NEVER = frozenset({"random", "secrets", "simpy", "uuid"})
 COMPOSITION_ROOT = "foreman/cli/"
 # The only executors that talk to a model endpoint or a subprocess; every other one runs in the simulator too.
-EFFECTFUL_EXECUTORS: tuple[str, ...] = ()
+EFFECTFUL_EXECUTORS: tuple[str, ...] = (
+    "foreman/executors/gate/local.py",
+    "foreman/executors/hosts/github.py",
+    "foreman/executors/sandbox/command.py",
+    "foreman/executors/sandbox/find.py",
+    "foreman/executors/sandbox/launch.py",
+    "foreman/executors/tools/mcp.py",
+)
 ENTRY_POINTS = ("foreman/cli/__init__.py", "foreman/kube/bench.py", "sim/bench.py", "sim/soak.py")
 
 FUNCTION_LINES_MAX = 60

@@ -103,6 +103,13 @@ class Confinement:
     def interpreter() -> list[str]:
         return [sys.executable, "-I", "-S"]
 
+    def path(self, given: str) -> str:
+        """The PATH `given` without what cannot be seen in there: a program that is found and may not be run hides the next."""
+        seen = (*SYSTEM, *self.readable)
+        own = [f"{folder}/bin" for folder in self.readable]
+        kept = [part for part in given.split(":") if any(part == at or part.startswith(at + "/") for at in seen)]
+        return ":".join(dict.fromkeys([*kept, *own])) if self.hides_files else given
+
     def describe(self) -> str:
         """For the model and the log, in one sentence or two."""
         network = "no network" if self.cuts_network else "the network is on"

@@ -12,7 +12,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def scrubbed(scratch: str, given: Mapping[str, str], **more: str) -> dict[str, str]:
     """The environment of a process whose private folder is `scratch`, out of the agent's (`given`)."""
-    kept = {name: given[name] for name in PASSED_ON if name in given}
+    kept = {name: given[name] for name in PASSED_ON if given.get(name)}
     made = {
         "HOME": os.path.join(scratch, "home"),
         "TMPDIR": os.path.join(scratch, "tmp"),

@@ -32,9 +32,7 @@ def read_file(workspace: Workspace) -> Function:
         "read_file",
         f"Read a text file of the workspace: at most {READ_BYTES} bytes from line `offset` (1 is the first) on; what is left "
         f"out is said, with the offset to go on from. Lines are cut at {LINE_CHARACTERS} characters.",
-        schema(
-            ("path",), path=PATH, offset={"type": "integer", "minimum": 1}, limit={"type": "integer", "minimum": 1}
-        ),
+        schema(("path",), path=PATH, offset={"type": "integer", "minimum": 1}, limit={"type": "integer", "minimum": 1}),
         body,
     )
 
@@ -46,7 +44,9 @@ def _lines(file: Any, first: int, most: int, size: int) -> str:
         if number < first:
             continue
         if (most and len(shown) >= most) or len(line) > room:
-            return "".join(shown) + _note(f"lines {first}-{number - 1} of a file of {size} bytes; go on: offset={number}")
+            return "".join(shown) + _note(
+                f"lines {first}-{number - 1} of a file of {size} bytes; go on: offset={number}"
+            )
         shown.append(line)
         room -= len(line.encode(errors="replace"))
         cut = cut or line.endswith("[cut]\n")

@@ -51,7 +51,9 @@ async def _searched(given: Mapping[str, Any], folder: int, name: str) -> Answer:
     limits = Limits(seconds=SECONDS, output=MATCHES * WIDTH * 8)
     outcome = await run([*Confinement.interpreter(), scan.__file__, spec], {}, folder, limits)
     if outcome.ended == "time":
-        raise Refused(f"the search took more than {SECONDS:.0f} s and was ended: simplify the pattern or narrow the path")
+        raise Refused(
+            f"the search took more than {SECONDS:.0f} s and was ended: simplify the pattern or narrow the path"
+        )
     if not outcome.ok:
         return Answer(f"grep: the search failed: {outcome.stderr[-500:]}", failed=True)
     return Answer(outcome.stdout or "no match")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foreman.executors.sandbox import Confinement, Limits, Outcome, Place, run, scrubbed
+from foreman.executors.sandbox.environment import PATH
 from foreman.executors.tools.function import Function, schema
 from foreman.executors.tools.protocol import Answer
 from foreman.executors.tools.workspace import Refused, Workspace
@@ -35,7 +36,8 @@ def bash(workspace: Workspace, confinement: Confinement, limits: Limits, environ
         if target := leaves(command, workspace.place):
             raise Refused(f"cd {target} leads out of the workspace; every command begins in its root, {workspace.root}")
         argv = confinement.command([shell, "-c", command], workspace.place)
-        env = scrubbed(workspace.place.scratch, environ)
+        path = confinement.path(environ.get("PATH") or PATH)
+        env = scrubbed(workspace.place.scratch, environ, PATH=path)
         return Answer(told(await run(argv, env, workspace.fd, limits), limits))
 
     return Function(

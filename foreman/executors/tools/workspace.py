@@ -137,7 +137,9 @@ class Workspace:
         with os.fdopen(self.open_file(path), "rb") as file:
             data = file.read(limit + 1)
         if len(data) > limit:
-            raise Refused(f"{path} has more than {limit} bytes: too large for this tool; use bash (sed, head, split ...)")
+            raise Refused(
+                f"{path} has more than {limit} bytes: too large for this tool; use bash (sed, head, split ...)"
+            )
         return data
 
     def write(self, path: str, data: bytes) -> bool:
