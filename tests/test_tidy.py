@@ -27,6 +27,12 @@ EFFECTFUL_EXECUTORS: tuple[str, ...] = (
     "foreman/executors/bench.py",
     "foreman/executors/endpoint/client.py",
     "foreman/executors/endpoint/leash.py",
+    "foreman/executors/gate/local.py",
+    "foreman/executors/hosts/github.py",
+    "foreman/executors/sandbox/command.py",
+    "foreman/executors/sandbox/find.py",
+    "foreman/executors/sandbox/launch.py",
+    "foreman/executors/tools/mcp.py",
 )
 ENTRY_POINTS = (
     "foreman/cli/__init__.py",

@@ -60,6 +60,10 @@ BaseUrl = Annotated[
 Workspaces = Annotated[
     str | None, typer.Option("--workspace-dir", metavar="DIR", help="Of the runs (default: ~/foreman-workspaces).")
 ]
+Remote = Annotated[
+    str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
+]
+Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspaces of runs to be looked at.")]
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether models' answers come piece by piece.")]
 Heartbeat = Annotated[str, typer.Option(metavar="DURATION", help=f"Between heartbeats, at most {LONGEST_HEARTBEAT}s.")]
 Poll = Annotated[str, typer.Option(metavar="DURATION", help="Between two tries when the watch is broken.")]
@@ -88,6 +92,8 @@ def agent(
     stub_sleep: Sleep = "10s",
     inference_base_url_override: BaseUrl = "",
     workspace_dir: Workspaces = None,
+    git_remote_url: Remote = "",
+    keep_workspace: Keep = False,
     stream: Stream = True,
     heartbeat_interval: Heartbeat = "30s",
     task_poll_interval: Poll = "5s",
@@ -118,14 +124,18 @@ def agent(
     from foreman.kube.programs import NodeSettings, attend
 
     known_as = flags.node_name("--machine", machine) if machine else ""
-    native = _native(inference_base_url_override, workspace_dir, stream) if agent_mode == "native" else None
+    native = None
+    if agent_mode == "native":
+        native = _native(inference_base_url_override, workspace_dir, git_remote_url, keep_workspace, stream)
     node = NodeSettings(spec, declared, labels, sleep, known_as, native)
     flags.live(lambda life: attend(life, ground, node, options))
 
 
-def _native(override: str, workspaces: str | None, streaming: bool) -> NativeSettings:
+def _native(override: str, workspaces: str | None, remote: str, keep: bool, streaming: bool) -> NativeSettings:
     from foreman.executors.address import base_url
+    from foreman.executors.git import GITHUB
     from foreman.executors.precondition import Precondition
+    from foreman.executors.workshop import WorkshopSettings
     from foreman.kube.native import NativeSettings
 
     folder = Path(workspaces).expanduser() if workspaces else Path.home() / "foreman-workspaces"
@@ -136,7 +146,7 @@ def _native(override: str, workspaces: str | None, streaming: bool) -> NativeSet
         refuse(f"--workspace-dir: cannot use {folder}: {error.strerror}")
     except Precondition as error:
         refuse(str(error))
-    return NativeSettings(folder, given, streaming)
+    return NativeSettings(WorkshopSettings(str(folder), remote or GITHUB, keep), given, streaming)
 
 
 def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> FleetNodeSpec:

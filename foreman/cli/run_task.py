@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -39,6 +39,11 @@ KeyEnv = Annotated[
 ]
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether answers come piece by piece.")]
 TranscriptDir = Annotated[str, typer.Option(metavar="DIR", help="Where transcripts are kept.")]
+Workspaces = Annotated[str, typer.Option("--workspace-dir", metavar="DIR", help="Where workspaces are made.")]
+Remote = Annotated[
+    str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
+]
+Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspace to be looked at.")]
 Attempt = Annotated[
     int, typer.Option(metavar="N", help="Which attempt this is: it numbers transcripts, fences pushes.")
 ]
@@ -52,6 +57,9 @@ def run_task(
     api_key_env: KeyEnv = "OPENAI_API_KEY",
     stream: Stream = True,
     transcript_dir: TranscriptDir = ".foreman/transcripts",
+    workspace_dir: Workspaces = ".foreman/workspaces",
+    git_remote_url: Remote = "",
+    keep_workspace: Keep = False,
     attempt: Attempt = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -72,19 +80,19 @@ def run_task(
         refuse(f"--attempt: {attempt} is too few, at least 1")
     task = _named(tasks[0], agent, file)
     _check_address(base_url, agent)
-    raise typer.Exit(
-        asyncio.run(_run(task, agent, _Options(base_url, model, api_key_env, stream, transcript_dir, attempt), as_json))
-    )
+    shop = (workspace_dir, git_remote_url, keep_workspace)
+    options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, shop)
+    raise typer.Exit(asyncio.run(_run(task, agent, options, as_json)))
 
 
-class _Options:
-    def __init__(self, base_url: str, model: str, key_env: str, stream: bool, transcripts: str, attempt: int) -> None:
-        self.base_url = base_url
-        self.model = model
-        self.key_env = key_env
-        self.stream = stream
-        self.transcripts = Path(transcripts)
-        self.attempt = attempt
+class _Options(NamedTuple):
+    base_url: str
+    model: str
+    key_env: str
+    stream: bool
+    transcripts: str
+    attempt: int
+    shop: tuple[str, str, bool]
 
 
 def _named(task: AgenticTask, agent: Agent, file: str) -> AgenticTask:
@@ -124,7 +132,7 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     execution = Execution(task, options.attempt, _cancelled_by_signals(runtime))
     voice.begins(task, agent)
     try:
-        result = await NativeExecutor(runtime, _parts(agent, options, voice)).execute(execution)
+        result = await NativeExecutor(runtime, _parts(runtime, agent, options, voice)).execute(execution)
     except Cancelled as error:
         print(f"foreman: {error}", file=sys.stderr)
         return INTERRUPTED
@@ -146,26 +154,30 @@ def _show(result: Result, voice: Turns, as_json: bool) -> None:
         typer.echo(json.dumps(to_wire(result), indent=2))
 
 
-def _parts(agent: Agent, options: _Options, voice: Turns) -> Parts:
-    from foreman.executors.desk import BareDesk
+def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns) -> Parts:
     from foreman.executors.endpoint.parts import endpoint_parts
+    from foreman.executors.git import GITHUB
     from foreman.executors.native import Parts
     from foreman.executors.recipes import GivenRecipes
     from foreman.executors.transcripts import FileTranscripts
+    from foreman.executors.workshop import WorkshopSettings, deterministic_executors, workshop
     from foreman.kube.machine import draw
 
+    folder, remote, keep = options.shop
+    shop = workshop(WorkshopSettings(os.path.abspath(folder), remote or GITHUB, keep), os.environ)
     key = os.environ.get(options.key_env, "")
     recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}" if key else "")
     made = endpoint_parts(options.stream)
     return Parts(
         recipes=recipes,
-        desk=lambda execution, agent: BareDesk(agent.spec.tools),
+        desk=shop.desk,
         model=made.model,
         leash=made.leash,
         close=made.close,
-        transcripts=FileTranscripts(options.transcripts),
+        transcripts=FileTranscripts(Path(options.transcripts)),
         draw=draw,
         listener=voice,
+        deterministic=deterministic_executors(runtime, shop),
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from foreman.api import Agent, AgentRole, FailureReason, ModelProfileSpec, Result
@@ -43,22 +42,23 @@ CHECKOUT_SECONDS = 900.0
 PUBLISH_SECONDS = 300.0
 
 
-class Checkout(Protocol):
-    """The repository of a task, in a workspace of its own. Both calls raise PublishFailed or Precondition, nothing else."""
-
-    path: Path
-
-    async def prepare(self) -> None: ...
-
-    async def publish(self, message: str) -> Published: ...
-
-
 class Desk(Protocol):
-    """Where one run works. `checkout` is None for a task without a repository; `check` looks at a coder's GO."""
+    """Where one run works: its workspace, tools, and way to publish. `tools` and `check` are there once it is prepared; `check`
+    looks at a coder's GO."""
 
-    checkout: Checkout | None
-    tools: Mapping[str, Tool]
-    check: Check | None
+    @property
+    def tools(self) -> Mapping[str, Tool]: ...
+
+    @property
+    def check(self) -> Check | None: ...
+
+    async def prepare(self) -> None:
+        """Clone and lay out the tools, whatever an earlier attempt has left. Raises Precondition."""
+        ...
+
+    async def publish(self, message: str) -> Published | None:
+        """Commit and push what was changed; None: there is no repository to push to."""
+        ...
 
     async def close(self) -> None: ...
 
@@ -130,15 +130,14 @@ class NativeExecutor:
         address = await self.parts.recipes.address(agent, namespace)
         desk = self.parts.desk(execution, agent)
         try:
-            if desk.checkout is not None:
-                await self._prepare(desk.checkout, execution)
+            await self._prepare(desk, execution)
             return await self._work(execution, agent, profile, address, desk)
         finally:
             await desk.close()
 
-    async def _prepare(self, checkout: Checkout, execution: Execution) -> None:
+    async def _prepare(self, desk: Desk, execution: Execution) -> None:
         try:
-            await self.parts.leash(execution.cancelled, CHECKOUT_SECONDS).hold(checkout.prepare())
+            await self.parts.leash(execution.cancelled, CHECKOUT_SECONDS).hold(desk.prepare())
         except OutOfTime:
             said = f"the checkout was not ready within {CHECKOUT_SECONDS:g}s"
             raise Precondition(FailureReason.CLONE_FAILED, said) from None
@@ -185,7 +184,7 @@ class NativeExecutor:
     async def _publish(self, execution: Execution, agent: Agent, desk: Desk, ending: Ending) -> Published | None:
         """Commit and push a coder's GO; also a GO that the checks have refused to the end, marked as unfinished."""
         submitted = ending.submission
-        if desk.checkout is None or agent.spec.role is not AgentRole.CODER or submitted is None:
+        if agent.spec.role is not AgentRole.CODER or submitted is None:
             return None
         if ending.end is End.SUBMITTED and submitted.verdict != "GO":
             return None
@@ -193,7 +192,7 @@ class NativeExecutor:
         if ending.end is End.CHECK_FAILED:
             message = f"WIP: {message}"
         try:
-            return await self.parts.leash(execution.cancelled, PUBLISH_SECONDS).hold(desk.checkout.publish(message))
+            return await self.parts.leash(execution.cancelled, PUBLISH_SECONDS).hold(desk.publish(message))
         except OutOfTime:
             return Published(outcome="PUSH-FAILED", detail=f"not published within {PUBLISH_SECONDS:g}s")
 

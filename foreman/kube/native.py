@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from foreman.cluster import Cluster
-from foreman.executors.desk import BareDesk
 from foreman.executors.endpoint.parts import endpoint_parts
 from foreman.executors.native import NativeExecutor, Parts
 from foreman.executors.recipes import ClusterRecipes
 from foreman.executors.transcripts import ClusterTranscripts, FileTranscripts
+from foreman.executors.workshop import WorkshopSettings, deterministic_executors, workshop
 from foreman.kube.connection import Connection
 from foreman.kube.machine import draw
 from foreman.kube.preflight import Need
@@ -21,10 +22,10 @@ from foreman.runtime import Runtime
 
 @dataclass(frozen=True)
 class NativeSettings:
-    """`workspaces`: the folder of the runs' workspaces, with the journals of their transcripts; `base_url`: the address of
-    every model, whatever the Agents say, '' for theirs."""
+    """`shop` names the folder of the runs' workspaces, where the journals of their transcripts are too; `base_url`: the address
+    of every model, whatever the Agents say, '' for theirs."""
 
-    workspaces: Path
+    shop: WorkshopSettings
     base_url: str = ""
     streaming: bool = True
 
@@ -43,14 +44,16 @@ def native_executor(
     cluster: Cluster, connection: Connection, runtime: Runtime, settings: NativeSettings
 ) -> NativeExecutor:
     made = endpoint_parts(settings.streaming)
-    files = FileTranscripts(settings.workspaces / ".transcripts")
+    files = FileTranscripts(Path(settings.shop.workspaces) / ".transcripts")
+    shop = workshop(settings.shop, os.environ)
     parts = Parts(
         recipes=ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url),
-        desk=lambda execution, agent: BareDesk(agent.spec.tools),
+        desk=shop.desk,
         model=made.model,
         leash=made.leash,
         close=made.close,
         transcripts=ClusterTranscripts(cluster, runtime, files),
         draw=draw,
+        deterministic=deterministic_executors(runtime, shop),
     )
     return NativeExecutor(runtime, parts)

@@ -53,10 +53,6 @@ class Workplace:
     def tools(self):
         return toys("read_file", "write_file")
 
-    @property
-    def checkout(self):
-        return self if self.repository else None
-
     async def prepare(self):
         if self.hangs:
             await self.process.sleep(self.hangs)
@@ -64,6 +60,8 @@ class Workplace:
             raise self.unprepared
 
     async def publish(self, message):
+        if not self.repository:
+            return None
         self.messages.append(message)
         return self.published
 

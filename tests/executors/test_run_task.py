@@ -36,7 +36,7 @@ def place(tmp_path):
             (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(data))
         return [
             "run-task", "-f", str(tmp_path / "task.yaml"), "--agent", str(tmp_path / "agent.yaml"),
-            "--transcript-dir", str(tmp_path / "transcripts"),
+            "--transcript-dir", str(tmp_path / "transcripts"), "--workspace-dir", str(tmp_path / "workspaces"),
         ]  # fmt: skip
 
     write.folder = tmp_path
