@@ -16,7 +16,14 @@ from scripted_endpoint import Say, call, serving
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 200
 WRONG, RIGHT = "return a - b", "return a + b"
-TEST = "import unittest\nfrom calc import add\n\n\nclass T(unittest.TestCase):\n    def test(self):\n        self.assertEqual(add(2, 2), 4)\n"
+TEST = """import unittest
+from calc import add
+
+
+class T(unittest.TestCase):
+    def test(self):
+        self.assertEqual(add(2, 2), 4)
+"""
 
 
 def git(*words, cwd):
@@ -60,7 +67,7 @@ def mend(tmp_path, remote, *script):
 SCRIPT = (
     Say(calls=[call("grep", {"pattern": "def add"})]),
     Say(calls=[call("read_file", {"path": "calc.py"})]),
-    Say(calls=[call("str_replace", {"path": "calc.py", "old": WRONG, "new": RIGHT})]),
+    Say(calls=[call("str_replace", {"path": "calc.py", "old_string": WRONG, "new_string": RIGHT})]),
     Say(calls=[call("bash", {"command": "python3 -m unittest 2>&1 | tail -1"})]),
     Say(calls=[call("submit_result", {"verdict": "GO", "summary": "mended", "commit_message": "Add, not subtract"})]),
 )
