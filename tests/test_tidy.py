@@ -31,7 +31,18 @@ EFFECTFUL_EXECUTORS: tuple[str, ...] = (
     "foreman/executors/sandbox/launch.py",
     "foreman/executors/tools/mcp.py",
 )
-ENTRY_POINTS = ("foreman/cli/__init__.py", "foreman/kube/bench.py", "sim/bench.py", "sim/soak.py")
+# The last ones are put together by whoever composes an agent.
+ENTRY_POINTS = (
+    "foreman/executors/gate/job.py",
+    "foreman/executors/gate/local.py",
+    "foreman/executors/tools/__init__.py",
+    "foreman/executors/tools/mcp.py",
+    "foreman/kube/jobs.py",
+    "foreman/cli/__init__.py",
+    "foreman/kube/bench.py",
+    "sim/bench.py",
+    "sim/soak.py",
+)
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 10
