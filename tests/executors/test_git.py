@@ -462,7 +462,11 @@ def test_the_token_is_in_no_argument_environment_error_or_file(tmp_path, monkeyp
         f"""#!/bin/sh
 for a in "$@"; do echo "arg $a" >>{tmp_path}/seen; case "$a" in credential.http*) helper=${{a#*.helper=!}};; esac; done
 env >>{tmp_path}/seen
-[ -z "$helper" ] || {{ sh -c "$helper get" >{tmp_path}/told; sed -n 's/^password=/remote: bad /p' {tmp_path}/told >&2; exit 128; }}
+[ -z "$helper" ] || {{
+  sh -c "$helper get" >{tmp_path}/told
+  sed -n 's/^password=/remote: bad /p' {tmp_path}/told >&2
+  exit 128
+}}
 """
     )
     spy.chmod(0o755)

@@ -159,8 +159,9 @@ def test_near_misses(text, old, new, count, after):
     ],
 )
 def test_what_cannot_be_replaced_says_why(text, old, new, count, said):
-    with pytest.raises(Refused, match=".*".join(said.split("\n"))[:60].replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(Refused) as refused:
         replaced(text, old, new, count)
+    assert said in str(refused.value)
 
 
 def test_grep(space):

@@ -1,10 +1,10 @@
 """A task's workspace: cloned before the work, committed and pushed after.
 
-Two repositories. The *vault* lies beside the workspace, out of the model's reach: it fetched everything, and knows where the
-work began. The workspace has a copy of it as its own .git, for the model to look around, commit and even break: nothing in it is
-ever trusted. What is published is the files of the workspace, as one commit on top of the beginning, made in a third repository
-that is new each time, so that nothing the model could have written (config, hooks, filters, index) steers a command that holds
-the token.
+Two repositories. The *vault* lies beside the workspace, out of the model's reach: it fetched everything, and knows where
+the work began. The workspace has a copy of it as its own .git, for the model to look around, commit and even break: nothing
+in it is ever trusted. What is published is the files of the workspace, as one commit on top of the beginning, made in a third
+repository that is new each time, so that nothing the model could have written (config, hooks, filters, index) steers a command
+that holds the token.
 """
 
 from __future__ import annotations
