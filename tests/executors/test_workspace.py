@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -112,9 +114,14 @@ def test_a_folder_that_becomes_a_link_between_check_and_use(space, tmp_path):
     def swap():
         while not stop.is_set():
             os.rename(f"{root}/x", f"{root}/y")
-            os.symlink(str(outside), f"{root}/x")
-            os.unlink(f"{root}/x")
-            os.rename(f"{root}/y", f"{root}/x")
+            with suppress(FileExistsError):  # A write has made the folder that it missed.
+                os.symlink(str(outside), f"{root}/x")
+                os.unlink(f"{root}/x")
+            shutil.rmtree(f"{root}/x", ignore_errors=True)
+            with suppress(OSError):
+                os.rename(f"{root}/y", f"{root}/x")
+            if os.path.exists(f"{root}/y"):
+                shutil.rmtree(f"{root}/y")
 
     swapper = threading.Thread(target=swap)
     swapper.start()

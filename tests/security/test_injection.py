@@ -1,7 +1,7 @@
 """What a prompt-injected model tries, each way of shutting it in, and that it gets nowhere.
 
-`bubblewrap`, `landlock` and `neither` are the modes of confinement; a mode this machine has not is skipped with a line that says
-so. An attempt that nothing but a confinement stops is tried in those modes only, and the README's table says which.
+`bubblewrap`, `landlock` and `neither` are the modes of confinement; a mode this machine has not is skipped with a line that
+says so. An attempt that nothing but a confinement stops is tried in those modes only, and the README's table says which.
 """
 
 from __future__ import annotations

@@ -87,6 +87,7 @@ class Checkout:
             raise NotPrepared(f"cannot make a clean workspace: {error.filename}: {error.strerror}") from error
         try:
             await self.git.local(self.folders.vault, "init", "-q", "--template=")
+            await self.git.local(self.folders.vault, "config", "core.bare", "false")
             self._seen = await self._look(address)
             begin = self._beginning()
             await self._fetch(address)
@@ -230,7 +231,7 @@ class Checkout:
         now = _links(await self.git.local(git_dir, "ls-files", "-s", "-z"))
         for path in sorted(now - was):
             self.notes.append(f"{path} is a repository of its own: left out")
-            await self.git.local(git_dir, "rm", "-q", "--cached", "--", path, tree=self.path)
+            await self.git.local(git_dir, "rm", "-q", "-f", "--cached", "--", path, tree=self.path)
 
     async def _push(self, git_dir: str, commit: str) -> None:
         there = self._seen.branch
