@@ -63,6 +63,9 @@ Workspaces = Annotated[
 Remote = Annotated[
     str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
 ]
+GateNamespace = Annotated[
+    str, typer.Option(metavar="NAMESPACE", help="Where gates run as Jobs (default: here, as processes).")
+]
 Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspaces of runs to be looked at.")]
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether models' answers come piece by piece.")]
 Heartbeat = Annotated[str, typer.Option(metavar="DURATION", help=f"Between heartbeats, at most {LONGEST_HEARTBEAT}s.")]
@@ -94,6 +97,7 @@ def agent(
     workspace_dir: Workspaces = None,
     git_remote_url: Remote = "",
     keep_workspace: Keep = False,
+    foreman_namespace: GateNamespace = "",
     stream: Stream = True,
     heartbeat_interval: Heartbeat = "30s",
     task_poll_interval: Poll = "5s",
@@ -126,12 +130,15 @@ def agent(
     known_as = flags.node_name("--machine", machine) if machine else ""
     native = None
     if agent_mode == "native":
-        native = _native(inference_base_url_override, workspace_dir, git_remote_url, keep_workspace, stream)
+        jobs = flags.name("--foreman-namespace", foreman_namespace) if foreman_namespace else ""
+        native = _native(inference_base_url_override, workspace_dir, git_remote_url, keep_workspace, jobs, stream)
     node = NodeSettings(spec, declared, labels, sleep, known_as, native)
     flags.live(lambda life: attend(life, ground, node, options))
 
 
-def _native(override: str, workspaces: str | None, remote: str, keep: bool, streaming: bool) -> NativeSettings:
+def _native(
+    override: str, workspaces: str | None, remote: str, keep: bool, jobs: str, streaming: bool
+) -> NativeSettings:
     from foreman.executors.address import base_url
     from foreman.executors.git import GITHUB
     from foreman.executors.precondition import Precondition
@@ -146,7 +153,7 @@ def _native(override: str, workspaces: str | None, remote: str, keep: bool, stre
         refuse(f"--workspace-dir: cannot use {folder}: {error.strerror}")
     except Precondition as error:
         refuse(str(error))
-    return NativeSettings(WorkshopSettings(str(folder), remote or GITHUB, keep), given, streaming)
+    return NativeSettings(WorkshopSettings(str(folder), remote or GITHUB, keep), given, jobs, streaming)
 
 
 def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> FleetNodeSpec:

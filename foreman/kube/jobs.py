@@ -1,4 +1,4 @@
-"""Kubernetes Jobs and the logs of their pods: a small client beside KubeCluster, for objects that Foreman makes and never watches."""
+"""Kubernetes Jobs and the logs of their pods: a small client beside KubeCluster, for what Foreman makes and never caches."""
 
 from __future__ import annotations
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from foreman.cluster import Cluster
 from foreman.executors.endpoint.parts import endpoint_parts
+from foreman.executors.gate.job import JobGate, JobSettings
 from foreman.executors.native import NativeExecutor, Parts
 from foreman.executors.recipes import ClusterRecipes
 from foreman.executors.transcripts import ClusterTranscripts, FileTranscripts
 from foreman.executors.workshop import WorkshopSettings, deterministic_executors, workshop
 from foreman.kube.connection import Connection
+from foreman.kube.jobs import KubeJobs
 from foreman.kube.machine import draw
 from foreman.kube.preflight import Need
 from foreman.kube.vault import KubeVault
@@ -23,10 +25,11 @@ from foreman.runtime import Runtime
 @dataclass(frozen=True)
 class NativeSettings:
     """`shop` names the folder of the runs' workspaces, where the journals of their transcripts are too; `base_url`: the address
-    of every model, whatever the Agents say, '' for theirs."""
+    of every model, whatever the Agents say, '' for theirs; `gate_namespace`: where gates run as Jobs, '' for processes here."""
 
     shop: WorkshopSettings
     base_url: str = ""
+    gate_namespace: str = ""
     streaming: bool = True
 
 
@@ -46,6 +49,9 @@ def native_executor(
     made = endpoint_parts(settings.streaming)
     files = FileTranscripts(Path(settings.shop.workspaces) / ".transcripts")
     shop = workshop(settings.shop, os.environ)
+    if settings.gate_namespace:
+        jobs = JobSettings(namespace=settings.gate_namespace)
+        shop = replace(shop, gate=JobGate(KubeJobs(connection), runtime, shop.git.remote, jobs))
     parts = Parts(
         recipes=ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url),
         desk=shop.desk,

@@ -19,7 +19,7 @@ class Gate(Protocol):
 
 
 class GateExecutor:
-    """A deterministic agent: it runs no model. Phase Succeeded whatever the verdict, but for a cancelled run, which has none."""
+    """A deterministic agent: it runs no model. Phase Succeeded whatever the verdict; a cancelled run has none."""
 
     kind = "gate"
 

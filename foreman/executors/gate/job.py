@@ -56,7 +56,7 @@ class JobSettings:
 
 
 class JobGate:
-    def __init__(self, jobs: Jobs, runtime: Runtime, remote: Remote, settings: JobSettings = JobSettings()) -> None:  # noqa: B008
+    def __init__(self, jobs: Jobs, runtime: Runtime, remote: Remote, settings: JobSettings = JobSettings()) -> None:
         self.jobs = jobs
         self.runtime = runtime
         self.remote = remote

@@ -1,4 +1,4 @@
-"""The gate on this machine: a clone of its own, the script in it, shut in like a model's commands, for the code is a model's."""
+"""The gate on this machine: a clone of its own, the script in it, shut in like a model's commands: the code is a model's."""
 
 from __future__ import annotations
 

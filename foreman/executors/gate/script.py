@@ -1,4 +1,4 @@
-"""The gate as one shell script, the same in a Job and in a process: run in a clone, it ends with 0 or at the first check that fails."""
+"""The gate as one shell script, the same in a Job and in a process: run in a clone, it ends at the first check that fails."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """A task's workspace: cloned before the work, committed and pushed after.
 
-Two repositories. The *vault* lies beside the workspace, out of the model's reach: it fetched everything, and knows where the work
-began. The workspace has a copy of it as its own .git, for the model to look around, commit and even break: nothing in it is ever
-trusted. What is published is the files of the workspace, as one commit on top of the beginning, made in a third repository that
-is new each time, so that nothing the model could have written (config, hooks, filters, index) steers a command that holds the token.
+Two repositories. The *vault* lies beside the workspace, out of the model's reach: it fetched everything, and knows where
+the work began. The workspace has a copy of it as its own .git, for the model to look around, commit and even break: nothing
+in it is ever trusted. What is published is the files of the workspace, as one commit on top of the beginning, made in a third
+repository that is new each time, so that nothing the model could have written (config, hooks, filters, index) steers a command
+that holds the token.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ class Checkout:
             raise NotPrepared(f"cannot make a clean workspace: {error.filename}: {error.strerror}") from error
         try:
             await self.git.local(self.folders.vault, "init", "-q", "--template=")
+            await self.git.local(self.folders.vault, "config", "core.bare", "false")
             self._seen = await self._look(address)
             begin = self._beginning()
             await self._fetch(address)
@@ -206,13 +208,12 @@ class Checkout:
 
     async def _commit(self, git_dir: str, message: str) -> str:
         """The commit of the workspace's files; the start when they are as they were."""
-        tree = {"tree": self.path}
         try:
             await self.git.local(git_dir, "init", "-q", "--template=")
             with open(os.path.join(git_dir, "objects", "info", "alternates"), "w") as file:
                 file.write(os.path.join(self.folders.vault, "objects") + "\n")
             await self.git.local(git_dir, "read-tree", self.start)
-            await self.git.local(git_dir, "add", "-A", "--", ".", **tree)
+            await self.git.local(git_dir, "add", "-A", "--", ".", tree=self.path)
             await self._drop_repositories(git_dir)
             made = (await self.git.local(git_dir, "write-tree")).strip()
             was = (await self.git.local(git_dir, "rev-parse", f"{self.start}^{{tree}}")).strip()
@@ -230,7 +231,7 @@ class Checkout:
         now = _links(await self.git.local(git_dir, "ls-files", "-s", "-z"))
         for path in sorted(now - was):
             self.notes.append(f"{path} is a repository of its own: left out")
-            await self.git.local(git_dir, "rm", "-q", "--cached", "--", path, tree=self.path)
+            await self.git.local(git_dir, "rm", "-q", "-f", "--cached", "--", path, tree=self.path)
 
     async def _push(self, git_dir: str, commit: str) -> None:
         there = self._seen.branch
@@ -248,10 +249,10 @@ class Checkout:
                 await self.git.network(git_dir, self.address, *push)
                 return
             except GitError as error:
-                if await self._has_landed(git_dir, moved, error) or last:
-                    if last and not await self._has_landed(git_dir, moved, error):
-                        raise PushFailed(str(error)) from error
+                if await self._has_landed(git_dir, moved, error):
                     return
+                if last:
+                    raise PushFailed(str(error)) from error
 
     async def _builds_on(self, git_dir: str, there: str, commit: str) -> None:
         try:
@@ -262,7 +263,7 @@ class Checkout:
             ) from None
 
     async def _has_landed(self, git_dir: str, moved: str, error: GitError) -> bool:
-        """After a push that failed: whether it was applied all the same (its answer was lost). Raises Superseded, PushFailed."""
+        """After a push that failed: whether it was applied all the same. Raises Superseded, PushFailed."""
         try:
             now = await self._look(self.address)
             if now.fence in (moved, self._fence):

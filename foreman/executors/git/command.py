@@ -1,8 +1,8 @@
 """The git command, run so that nothing but its arguments steers it.
 
-No configuration of the machine, the user or the repository is read for the network's sake, no hook runs, no filter, no submodule.
-The token goes through a pipe that a credential helper reads: it is in no argument, no environment, no file, and what git says is
-washed of it all the same. The helper answers for the remote's own address only.
+No configuration of the machine, the user or the repository is read for the network's sake, no hook runs, no filter, no
+submodule. The token goes through a pipe that a credential helper reads: it is in no argument, no environment, no file, and what
+git says is washed of it all the same. The helper answers for the remote's own address only.
 """
 
 from __future__ import annotations

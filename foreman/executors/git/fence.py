@@ -1,9 +1,9 @@
 """The fence of a branch: a reference on the remote beside it that says which attempt of which task holds it.
 
-`refs/foreman/fence/<branch>` points to a commit of nothing, whose message is a record and whose parent is the record before. An
-attempt takes the fence before it begins, and moves it on when it publishes, in one atomic push with the branch, each conditional
-(--force-with-lease) on the very value it took. The remote compares: a zombie's value is no longer there, so both of its updates
-are refused, whether its successor has published, is still at work, or ended without a push.
+`refs/foreman/fence/<branch>` points to a commit of nothing, whose message is a record and whose parent is the record before.
+An attempt takes the fence before it begins, and moves it on when it publishes, in one atomic push with the branch, each
+conditional (--force-with-lease) on the very value it took. The remote compares: a zombie's value is no longer there, so both of
+its updates are refused, whether its successor has published, is still at work, or ended without a push.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ class Folders(NamedTuple):
         """<root>/<namespace>/<task>, as the original has it, and its companions beside it: no task's name begins with a dot."""
         inside = os.path.join(os.path.abspath(os.path.expanduser(root)), namespace)
         beside = [os.path.join(inside, f".{task}.{kind}") for kind in ("scratch", "vault", "state")]
-        return cls(os.path.join(inside, task), beside[0], os.path.join(beside[1], "git"), beside[2])
+        return cls(os.path.join(inside, task), beside[0], beside[1], beside[2])
 
     def make(self) -> None:
-        for path in (self.workspace, self.scratch, os.path.dirname(self.vault), self.state):
+        for path in self:
             os.makedirs(path, mode=0o700)
 
 
@@ -34,8 +34,6 @@ def wipe(path: str) -> None:
         os.unlink(path)
         return
     shutil.rmtree(path, onerror=_made_writable)
-    if os.path.basename(path) == "git" and not os.listdir(os.path.dirname(path) or "/"):
-        os.rmdir(os.path.dirname(path))
 
 
 def _made_writable(remove: Callable[[str], Any], path: str, error: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import aiohttp
@@ -71,7 +70,7 @@ class GitHub:
             ):
                 text = await answer.content.read(ANSWER_BYTES)
                 status, left = answer.status, answer.headers.get("X-RateLimit-Remaining", "")
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise HostError(f"{about}: {self.api} does not answer ({type(error).__name__})") from None
         data = _decoded(text)
         if status >= 300:

@@ -39,8 +39,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`code`: the exit code, negative for a signal, None when it was ended; `ended` says why: '', 'time', 'output', 'processes',
-    'memory', 'lost' (its supervisor was killed)."""
+    """`code`: the exit code, negative for a signal, None when it was ended; `ended` says why: '', 'time', 'output',
+    'processes', 'memory', 'lost' (its supervisor was killed)."""
 
     code: int | None
     stdout: str
@@ -68,7 +68,7 @@ async def run(
     argv: Sequence[str],
     env: Mapping[str, str],
     directory: int,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
     keep: Sequence[int] = (),
 ) -> Outcome:
     """Run `argv` in the folder open as `directory`, with nothing on its stdin and the descriptors `keep` open.
@@ -107,7 +107,9 @@ async def run(
 
 
 async def _attend(process: asyncio.subprocess.Process, spec: Mapping[str, Any], limits: Limits, report: int) -> Outcome:
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
     flood = asyncio.Event()
     out, err = Tail(limits.output), Tail(limits.output)
     readers = [

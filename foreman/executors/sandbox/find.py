@@ -68,7 +68,7 @@ def works(command: Sequence[str]) -> bool:
 
 
 def seal() -> None:
-    """Close this process to the eyes of others of the same user: /proc/PID/environ, memory, debuggers (Linux). For an agent whose
-    environment holds a token; root is let in all the same."""
+    """Close this process to the eyes of others of the same user: /proc/PID/environ, memory, debuggers (Linux). For an agent
+    whose environment holds a token; a root with its capabilities is let in all the same."""
     if sys.platform == "linux":
         confine.seal()

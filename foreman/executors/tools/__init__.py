@@ -38,8 +38,8 @@ def toolbox(
     gate: Gate | None = None,
     request: GateRequest | None = None,
 ) -> dict[str, Tool]:
-    """The tools of the whitelist `names`, in its order. `environ`: the agent's environment, of which next to nothing is passed on;
-    `limits`: of each bash command; `repo`: the task's repository, the only one that can be asked about. Raises UnknownTool."""
+    """The tools of the whitelist `names`, in its order. `environ`: the agent's environment, of which next to nothing is passed
+    on; `limits`: of each bash command; `repo`: the task's, the only one that can be asked about. Raises UnknownTool."""
     makers: dict[str, Callable[[], Tool]] = {
         "read_file": lambda: read_file(workspace),
         "write_file": lambda: write_file(workspace),

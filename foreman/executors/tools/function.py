@@ -12,7 +12,7 @@ from foreman.executors.tools.workspace import Refused
 TYPES: dict[str, tuple[type, ...]] = {"string": (str,), "integer": (int,), "boolean": (bool,)}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Function:
     """Implements `Tool`. `body` gets arguments that fit `parameters`; it may raise Refused and OSError."""
 
@@ -44,7 +44,7 @@ def schema(required: tuple[str, ...], **properties: Mapping[str, Any]) -> dict[s
 
 
 def misfit(parameters: Mapping[str, Any], arguments: Any) -> str:
-    """What is wrong with the arguments and what was expected, in one line; '' when they fit. An optional null counts as left out."""
+    """What is wrong with the arguments and what was expected, in one line; '' when they fit. An optional null is left out."""
     properties = parameters["properties"]
     if not isinstance(arguments, Mapping):
         return f"the arguments must be an object with {_names(properties)}, not {_kind(arguments)}"

@@ -1,7 +1,7 @@
 """Tools of MCP servers, through the official library (`pip install 'llmkube-foreman[mcp]'`).
 
-They appear as `mcp__<server>__<tool>`. A server that cannot be reached costs one line in the log, not the run; an answer that the
-server marks as an error is a failed one here.
+They appear as `mcp__<server>__<tool>`. A server that cannot be reached costs one line in the log, not the run; an answer that
+the server marks as an error is a failed one here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class McpMissing(Exception):
     """The library is not installed."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class McpTool:
     """Implements `Tool`."""
 

@@ -33,8 +33,8 @@ def grep(workspace: Workspace) -> Function:
 
     return Function(
         "grep",
-        f"Search the files of the workspace for a regular expression (Python's). Answers PATH:LINE:TEXT, at most {MATCHES} lines "
-        f"of {WIDTH} characters. Paths in the answer are relative to `path`. Binary files and .git are passed over.",
+        f"Search the files of the workspace for a regular expression (Python's). Answers PATH:LINE:TEXT, at most {MATCHES} "
+        f"lines of {WIDTH} characters. Paths in the answer are relative to `path`. Binary files and .git are passed over.",
         schema(
             ("pattern",),
             pattern={"type": "string"},

@@ -47,7 +47,8 @@ class Workspace:
         """
         opened = [os.dup(self.fd)]
         try:
-            yield opened[-1], self._walk(path, opened, writing)
+            name = self._walk(path, opened, writing)
+            yield opened[-1], name
         finally:
             for fd in opened:
                 os.close(fd)
