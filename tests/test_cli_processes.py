@@ -138,7 +138,7 @@ def test_numbers_saturate_and_negative_ones_are_0(start, given, becomes):
         (("operator", "--leader-elect-namespace", "A"), "--leader-elect-namespace: 'A' is not a valid name"),
         (("operator", "--log-format", "xml"), "--log-format: 'xml' is none of json, console"),
         (("operator", "--log-level", "loud"), "--log-level: 'loud' is none of debug, info, warning, error"),
-        (("agent", "--agent-mode", "native"), "--agent-mode: 'native' is not part of this version, only stub is"),
+        (("agent", "--agent-mode", "magic"), "--agent-mode: 'magic' is none of stub, native"),
         (("agent", "--fleet-node-name", "My_Mac"), "--fleet-node-name: 'My_Mac' is not a valid name"),
         (("agent", "--fleet-node-name", "a..b"), "--fleet-node-name: 'a..b' is not a valid name"),
         (("agent", "--machine", "a/b"), "--machine: 'a/b' is not a valid name"),

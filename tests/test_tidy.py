@@ -23,8 +23,27 @@ EFFECTS = frozenset({"asyncio", "kubernetes", "openai", "subprocess", "threading
 NEVER = frozenset({"random", "secrets", "simpy", "uuid"})
 COMPOSITION_ROOT = "foreman/cli/"
 # The only executors that talk to a model endpoint or a subprocess; every other one runs in the simulator too.
-EFFECTFUL_EXECUTORS: tuple[str, ...] = ()
-ENTRY_POINTS = ("foreman/cli/__init__.py", "foreman/kube/bench.py", "sim/bench.py", "sim/soak.py", "sim/testing.py")
+EFFECTFUL_EXECUTORS: tuple[str, ...] = (
+    "foreman/executors/bench.py",
+    "foreman/executors/endpoint/client.py",
+    "foreman/executors/endpoint/leash.py",
+    "foreman/executors/gate/local.py",
+    "foreman/executors/hosts/github.py",
+    "foreman/executors/sandbox/command.py",
+    "foreman/executors/sandbox/find.py",
+    "foreman/executors/sandbox/launch.py",
+    "foreman/executors/tools/mcp.py",
+)
+# tools/mcp.py is put together by whoever composes an agent with MCP servers.
+ENTRY_POINTS = (
+    "foreman/cli/__init__.py",
+    "foreman/executors/bench.py",
+    "foreman/executors/tools/mcp.py",
+    "foreman/kube/bench.py",
+    "sim/bench.py",
+    "sim/soak.py",
+    "sim/testing.py",
+)
 
 FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 10

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, crds, dev, diff, dispatch, explain, get, hunt, operator, serve, sim, zoo
+from foreman.cli import agent, crds, dev, diff, dispatch, explain, get, hunt, operator, run_task, serve, sim, zoo
 
 app = typer.Typer(
     name="foreman",
@@ -34,6 +34,7 @@ app.command("agent")(agent.agent)
 app.command("dev")(dev.dev)
 app.command("crds")(crds.crds)
 app.command("dispatch")(dispatch.dispatch)
+app.command("run-task")(run_task.run_task)
 
 
 @app.callback(invoke_without_command=True)

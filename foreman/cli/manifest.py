@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import yaml
 
-from foreman.api import PREFIX, AgenticTask, InvalidObject, ObjectMeta, Workload, from_wire, to_wire
+from foreman.api import PREFIX, Agent, AgenticTask, InvalidObject, ObjectMeta, Workload, from_wire, to_wire
 from foreman.api.fields import fields_of
 from foreman.api.meta import Model
 from foreman.cli.flags import NAME
@@ -60,6 +60,30 @@ def task_from(data: Any, where: str) -> AgenticTask | Workload:
     except UnicodeEncodeError:
         raise BadManifest(f"{where}: is not UTF-8 text") from None
     return task
+
+
+def agent_in(path: str) -> Agent:
+    """The one Agent in a file. Raises BadManifest naming file, document and field."""
+    found = [_agent(data, where) for where, data in _documents(path)]
+    if len(found) != 1:
+        raise BadManifest(
+            f"{_named(path)}: holds {len(found) or 'no'} Agent{'s' if len(found) > 1 else ''}, expected one"
+        )
+    return found[0]
+
+
+def _agent(data: Any, where: str) -> Agent:
+    try:
+        agent = from_wire(data)
+    except InvalidObject as error:
+        raise BadManifest(f"{where}: {error}") from None
+    if not isinstance(agent, Agent):
+        raise BadManifest(f"{where}: kind: is {agent.kind}, expected Agent")
+    for path in unknown_fields(Agent, {"spec": data["spec"]}):
+        raise BadManifest(f"{where}: {path}: unknown field")
+    if not agent.metadata.name:
+        raise BadManifest(f"{where}: metadata.name: Required value")
+    return agent
 
 
 def flagged(spec: Mapping[str, Any]) -> dict[str, Any]:

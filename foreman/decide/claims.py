@@ -180,6 +180,7 @@ def _succeeded(task: AgenticTask, result: Result, wall: int) -> Mapping[str, Any
         "branch": extra.get("branch") or extra.get("intendedBranch"),
         "commit_sha": extra.get("commitSHA"),
         "job_name": extra.get("jobName"),
+        "transcript_ref": extra.get("transcriptRef"),
         "failure_reason": result.failure_reason,
     }
     changes.update((field, value) for field, value in lifted.items() if value)

@@ -121,6 +121,16 @@ class Connection:
         except ValueError as error:
             raise Unavailable(f"watch {path}: the server sent no JSON: {error}") from error
 
+    async def text(self, path: str, silence: float) -> AsyncIterator[tuple[int, bytes]]:
+        """An answer that is no JSON, piece by piece, each with its HTTP status. Raises Unavailable."""
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        try:
+            async with await self._send(_Ask("GET", path, None, None, "application/json", limit)) as response:
+                async for chunk in response.content.iter_any():
+                    yield response.status, chunk
+        except _BROKEN as error:
+            raise Unavailable(f"GET {path}: {describe(error)}") from error
+
     async def _send(self, ask: _Ask) -> aiohttp.ClientResponse:
         if time.monotonic() - self._loaded > RELOAD_SECONDS:
             await self._reload()

@@ -17,7 +17,7 @@ from foreman.agent.capability import Declared, probe
 from foreman.agent.registrar import Identity
 from foreman.api import FleetNodeSpec
 from foreman.election import LEASE_NAME
-from foreman.executors import StubExecutor
+from foreman.executors import Executor, StubExecutor
 from foreman.kube import machine
 from foreman.kube.chronicle import Complaints, chronicle, discarded, registered, standing_by, watch_over
 from foreman.kube.cluster import KubeCluster
@@ -34,6 +34,7 @@ from foreman.kube.metrics import (
     recorder_metrics,
     time_reconciles,
 )
+from foreman.kube.native import NativeSettings, native_executor, native_needs
 from foreman.kube.preflight import Need, preflight
 from foreman.kube.process import Life, Unusable
 from foreman.kube.readiness import agent_checks, checked, operator_checks
@@ -58,13 +59,15 @@ class Ground:
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """The node an agent speaks for. `stub_sleep`: seconds each task takes; `machine`: its name, '' to find one."""
+    """The node an agent speaks for. `stub_sleep`: seconds each task takes; `machine`: its name, '' to find one; `native`: how
+    tasks are really worked on, None for the stub."""
 
     spec: FleetNodeSpec
     declared: Declared
     labels: dict[str, str]
     stub_sleep: float
     machine: str = ""
+    native: NativeSettings | None = None
 
 
 def operator_needs(options: OperatorOptions) -> Sequence[Need]:
@@ -98,6 +101,7 @@ class Stage(NamedTuple):
     """What both programs are given: a cluster that tells what was done to it, and where to count and record it."""
 
     cluster: Witness
+    connection: Connection
     recorder: Recorder
     metrics: Metrics
     checks: list[Callable[[], Iterator[Check]]]
@@ -125,7 +129,7 @@ async def staged(life: Life, ground: Ground, component: str, identity: str, need
     cluster.on_shown.append(metrics.shown)
     cluster.on_refused.append(Complaints().refused)
     cluster.on_written.append(lambda old, new: chronicle(recorder, old, new))
-    return Stage(cluster, recorder, metrics, checks)
+    return Stage(cluster, connection, recorder, metrics, checks)
 
 
 async def operate(life: Life, ground: Ground, options: OperatorOptions) -> None:
@@ -161,14 +165,17 @@ async def attend(life: Life, ground: Ground, node: NodeSettings, options: AgentO
     """A node's agent, until it is told to end."""
     name = node.spec.node_name
     instance = machine.agent_instance(name, node.machine)
-    stage = await staged(life, ground, "agent", instance, agent_needs(options.namespace, name))
+    needs = [*agent_needs(options.namespace, name), *(native_needs(options.namespace) if node.native else ())]
+    stage = await staged(life, ground, "agent", instance, needs)
     if stage is None:
         return
     system = platform.system()
     identity = Identity(
         name, instance, node.spec, node.labels, foreman.__version__, system.lower(), machine.architecture()
     )
-    executor = StubExecutor(life.runtime, node.stub_sleep)
+    executor: Executor = StubExecutor(life.runtime, node.stub_sleep)
+    if node.native is not None:
+        executor = native_executor(stage.cluster, stage.connection, life.runtime, node.native)
     capability = partial(probe, system, node.declared, machine.read)
     agent = Agent(stage.cluster, life.runtime, identity, executor, capability, options)
     _measure_agent(agent, stage)

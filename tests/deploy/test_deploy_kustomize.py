@@ -13,7 +13,7 @@ from foreman.api.crd import CRD_KINDS, crd_file_name
 
 KUSTOMIZATIONS = sorted(path.parent for path in DEPLOY.rglob("kustomization.yaml"))
 OVERLAYS = [each for each in KUSTOMIZATIONS if each.parent.name == "overlays"]
-NOT_APPLIED = ("bare-metal", "examples")
+NOT_APPLIED = ("agents", "bare-metal", "examples")
 
 
 def _relative(directory: Path) -> str:

@@ -1,0 +1,195 @@
+"""`foreman run-task`: one task, here and now, without a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from foreman.cli.live import AsJson
+from foreman.cli.refusal import refuse
+
+if TYPE_CHECKING:
+    from foreman.api import Agent, AgenticTask, Result
+    from foreman.cli.turns import Turns
+    from foreman.executors.native import Parts
+    from foreman.kube.runtime import AsyncioRuntime
+    from foreman.runtime import Signal
+
+ON_TARGET, NOT_ON_TARGET, UNDECIDED, BROKEN, INTERRUPTED = 0, 1, 3, 4, 130
+EXIT = {"GO": ON_TARGET, "GATE-PASS": ON_TARGET, "NO-GO": NOT_ON_TARGET, "GATE-FAIL": NOT_ON_TARGET}
+
+File = Annotated[str, typer.Option("--file", "-f", metavar="FILE", help="The AgenticTask, YAML or JSON ('-': stdin).")]
+AgentFile = Annotated[str, typer.Option("--agent", metavar="FILE", help="The Agent to run it by, YAML or JSON.")]
+BaseUrl = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", help="The OpenAI-compatible endpoint, e.g. http://localhost:8080/v1 (default: the Agent's)."
+    ),
+]
+ModelName = Annotated[str, typer.Option("--model", metavar="NAME", help="The model to ask for (default: the Agent's).")]
+KeyEnv = Annotated[
+    str, typer.Option(metavar="VARIABLE", help="Environment variable that holds the endpoint's key, if it wants one.")
+]
+Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether answers come piece by piece.")]
+TranscriptDir = Annotated[str, typer.Option(metavar="DIR", help="Where transcripts are kept.")]
+Workspaces = Annotated[str, typer.Option("--workspace-dir", metavar="DIR", help="Where workspaces are made.")]
+Remote = Annotated[
+    str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
+]
+Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspace to be looked at.")]
+Attempt = Annotated[
+    int, typer.Option(metavar="N", help="Which attempt this is: it numbers transcripts, fences pushes.")
+]
+
+
+def run_task(
+    file: File,
+    agent_file: AgentFile,
+    base_url: BaseUrl = "",
+    model: ModelName = "",
+    api_key_env: KeyEnv = "OPENAI_API_KEY",
+    stream: Stream = True,
+    transcript_dir: TranscriptDir = ".foreman/transcripts",
+    workspace_dir: Workspaces = ".foreman/workspaces",
+    git_remote_url: Remote = "",
+    keep_workspace: Keep = False,
+    attempt: Attempt = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Run one task by an Agent, here, without a cluster; its turns are shown as they come.
+
+    Exit code: 0 verdict GO or GATE-PASS, 1 NO-GO or GATE-FAIL, 2 bad input, 3 INCOMPLETE or GATE-ERROR (the result says
+    why: failureReason), 4 the executor itself failed, 130 interrupted. The transcript is kept in every case.
+    """
+    from foreman.cli.manifest import BadManifest, agent_in, tasks_in
+
+    try:
+        agent, tasks = agent_in(agent_file), tasks_in(file, None)
+    except BadManifest as error:
+        refuse(str(error))
+    if len(tasks) != 1:
+        refuse(f"{file}: holds {len(tasks)} tasks, run-task runs one")
+    if attempt < 1:
+        refuse(f"--attempt: {attempt} is too few, at least 1")
+    task = _named(tasks[0], agent, file)
+    _check_address(base_url, agent)
+    shop = (workspace_dir, git_remote_url, keep_workspace)
+    options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, shop)
+    raise typer.Exit(asyncio.run(_run(task, agent, options, as_json)))
+
+
+class _Options(NamedTuple):
+    base_url: str
+    model: str
+    key_env: str
+    stream: bool
+    transcripts: str
+    attempt: int
+    shop: tuple[str, str, bool]
+
+
+def _named(task: AgenticTask, agent: Agent, file: str) -> AgenticTask:
+    """The task with a name, referring to the Agent."""
+    from foreman.api import LocalObjectReference
+
+    reference = task.spec.agent_ref
+    if reference is not None and reference.name and reference.name != agent.metadata.name:
+        refuse(f"{file}: spec.agentRef.name: is {reference.name}, but the Agent given is {agent.metadata.name}")
+    meta = task.metadata
+    name = meta.name or f"{(meta.generate_name or 'task-').rstrip('-')}-{os.urandom(3).hex()}"
+    spec = task.spec.evolve(agent_ref=LocalObjectReference(name=agent.metadata.name))
+    return task.evolve(metadata=meta.evolve(name=name, generate_name=None), spec=spec)
+
+
+def _check_address(given: str, agent: Agent) -> None:
+    from foreman.executors.address import base_url, deterministic
+    from foreman.executors.precondition import Precondition
+
+    if given:
+        try:
+            base_url(given, "--base-url")
+        except Precondition as error:
+            refuse(str(error))
+    elif agent.spec.provider_config is None and not deterministic(agent.spec):
+        refuse(f"Agent {agent.metadata.name} does not say where its model is outside a cluster: give --base-url")
+
+
+async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool) -> int:
+    from foreman.cli.turns import Turns
+    from foreman.executors.native import NativeExecutor
+    from foreman.executors.protocol import Cancelled, Execution
+    from foreman.kube.runtime import AsyncioRuntime
+
+    runtime = AsyncioRuntime()
+    voice = Turns(sys.stderr if as_json else sys.stdout)
+    execution = Execution(task, options.attempt, _cancelled_by_signals(runtime))
+    voice.begins(task, agent)
+    try:
+        result = await NativeExecutor(runtime, _parts(runtime, agent, options, voice)).execute(execution)
+    except Cancelled as error:
+        print(f"foreman: {error}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        print(f"foreman: the executor failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return BROKEN
+    if result is None:
+        print("foreman: the executor returned no result", file=sys.stderr)
+        return BROKEN
+    _show(result, voice, as_json)
+    return EXIT.get(result.verdict, UNDECIDED)
+
+
+def _show(result: Result, voice: Turns, as_json: bool) -> None:
+    from foreman.api import to_wire
+
+    voice.ends(result)
+    if as_json:
+        typer.echo(json.dumps(to_wire(result), indent=2))
+
+
+def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns) -> Parts:
+    from foreman.executors.endpoint.parts import endpoint_parts
+    from foreman.executors.git import GITHUB
+    from foreman.executors.native import Parts
+    from foreman.executors.recipes import GivenRecipes
+    from foreman.executors.transcripts import FileTranscripts
+    from foreman.executors.workshop import WorkshopSettings, deterministic_executors, workshop
+    from foreman.kube.machine import draw
+
+    folder, remote, keep = options.shop
+    shop = workshop(WorkshopSettings(os.path.abspath(folder), remote or GITHUB, keep), os.environ)
+    key = os.environ.get(options.key_env, "")
+    recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}" if key else "")
+    made = endpoint_parts(options.stream)
+    return Parts(
+        recipes=recipes,
+        desk=shop.desk,
+        model=made.model,
+        leash=made.leash,
+        close=made.close,
+        transcripts=FileTranscripts(Path(options.transcripts)),
+        draw=draw,
+        listener=voice,
+        deterministic=deterministic_executors(runtime, shop),
+    )
+
+
+def _cancelled_by_signals(runtime: AsyncioRuntime) -> Signal:
+    """Set by the first ^C or SIGTERM; the second ends the process as usual."""
+    cancelled = runtime.event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        cancelled.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    return cancelled

@@ -1,0 +1,61 @@
+"""Where a model is: from the Agent, or from what overrides it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from foreman.api import AgentSpec, FailureReason, Provider, SecretKeySelector
+from foreman.executors.precondition import Precondition
+
+COMPLETIONS = "/chat/completions"
+
+
+@dataclass(frozen=True)
+class Address:
+    """`base_url` up to and without '/chat/completions'; `secret` says where `key` is from, for messages."""
+
+    base_url: str
+    model: str
+    key: str = field(default="", repr=False)
+    secret: str = ""
+
+
+def deterministic(agent: AgentSpec) -> bool:
+    """Such an agent runs no model: a local one that names no inference service, nor any other place. One that has a prompt is
+    meant for a model all the same: its address is given from outside, or missing."""
+    named = agent.inference_service_ref is not None and agent.inference_service_ref.name
+    placed = named or agent.provider is not Provider.LOCAL or agent.provider_config is not None
+    return not placed and not agent.system_prompt.strip()
+
+
+def base_url(text: str, whose: str) -> str:
+    """The address without what the client adds itself. Raises Precondition naming whose it is when it is none."""
+    trimmed = text.strip().rstrip("/").removesuffix(COMPLETIONS).rstrip("/")
+    try:
+        parts = urlsplit(trimmed)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise Precondition(
+            FailureReason.INFERENCE_SERVICE_UNAVAILABLE,
+            f"{whose}: {text!r} is no address: expected http(s)://HOST[:PORT]/v1",
+        )
+    return trimmed
+
+
+def model_of(agent: AgentSpec) -> str:
+    """The name the endpoint knows the model by: as the Agent says, else that of its inference service."""
+    if agent.provider_config is not None:
+        return agent.provider_config.model
+    return agent.model or (agent.inference_service_ref.name if agent.inference_service_ref else "")
+
+
+def key_of(agent: AgentSpec) -> SecretKeySelector | None:
+    return agent.provider_config.api_key_secret_ref if agent.provider_config is not None else None
+
+
+def secret_name(selector: SecretKeySelector, namespace: str) -> str:
+    """How messages name it."""
+    return f"Secret {namespace}/{selector.name}, key {selector.key}"

@@ -1,0 +1,131 @@
+"""The desk of a run: a workspace of its own, with or without a repository in it, and the tools that reach no further."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from foreman.api import Agent, FailureReason, TaskKind
+from foreman.executors.gate.gate import Gate
+from foreman.executors.gate.request import request_of
+from foreman.executors.git import (
+    Checkout,
+    CommitRejected,
+    Folders,
+    Git,
+    GitError,
+    NotPrepared,
+    PushFailed,
+    plan_of,
+)
+from foreman.executors.git.folders import wipe
+from foreman.executors.git.plan import NEEDS_REPO
+from foreman.executors.hosts import CodeHost
+from foreman.executors.loop import Check
+from foreman.executors.outcome import COMMIT_REJECTED, NO_CHANGES, PUSH_FAILED, Published
+from foreman.executors.precondition import Precondition
+from foreman.executors.protocol import Execution
+from foreman.executors.sandbox import Confinement, Limits
+from foreman.executors.tools import Tool, UnknownTool, Workspace, toolbox
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all desks of a machine have in common. `root`: the folder of their workspaces; `environ`: the agent's environment;
+    `keep`: leave workspaces to be looked at."""
+
+    git: Git
+    root: str
+    confinement: Confinement
+    environ: Mapping[str, str]
+    host: CodeHost | None = None
+    gate: Gate | None = None
+    keep: bool = False
+
+    def desk(self, execution: Execution, agent: Agent) -> WorkDesk:
+        return WorkDesk(self, execution, agent)
+
+
+class WorkDesk:
+    """One run's. A freeform task without a repository gets an empty workspace."""
+
+    def __init__(self, shop: Workshop, execution: Execution, agent: Agent) -> None:
+        self.shop = shop
+        self.execution = execution
+        self.agent = agent
+        self.tools: Mapping[str, Tool] = {}
+        self.check: Check | None = None
+        self.checkout: Checkout | None = None
+        self.folders: Folders | None = None
+        self.workspace: Workspace | None = None
+
+    async def prepare(self) -> None:
+        try:
+            await self._lay_out()
+        except NotPrepared as error:
+            raise Precondition(error.reason or FailureReason.CLONE_FAILED, str(error)) from None
+        except GitError as error:
+            raise Precondition(error.reason or FailureReason.INFRASTRUCTURE_ERROR, str(error)) from None
+        except UnknownTool as error:
+            raise Precondition(FailureReason.TOOL_FAILED, f"Agent {self.agent.key}: {error}") from None
+        except OSError as error:
+            said = f"cannot make a clean workspace: {error.filename}: {error.strerror}"
+            raise Precondition(FailureReason.INFRASTRUCTURE_ERROR, said) from None
+
+    async def _lay_out(self) -> None:
+        task, shop = self.execution.task, self.shop
+        meta = task.metadata
+        self.folders = Folders.under(shop.root, meta.namespace or "default", meta.name)
+        if task.spec.payload.repo or task.spec.kind in NEEDS_REPO or self._single_remote():
+            self.checkout = Checkout(shop.git, plan_of(task, self.execution.attempt), self.folders)
+            await self.checkout.prepare()
+        else:
+            for path in self.folders:
+                wipe(path)
+            self.folders.make()
+        self.workspace = Workspace(self.folders.workspace, self.folders.scratch)
+        spec = self.agent.spec
+        self.tools = toolbox(
+            self.workspace,
+            spec.tools,
+            confinement=shop.confinement,
+            environ=shop.environ,
+            limits=replace(Limits(), seconds=float(spec.bash_timeout_seconds)),
+            repo=task.spec.payload.repo,
+            host=shop.host,
+            gate=shop.gate,
+            request=request_of(task, self.execution.attempt) if shop.gate is not None else None,
+        )
+
+    def _single_remote(self) -> bool:
+        """A remote for one repository is there for every task that may change something."""
+        template = self.shop.git.remote.template
+        return bool(template) and "{repo}" not in template and self.execution.task.spec.kind is TaskKind.FREEFORM
+
+    async def publish(self, message: str) -> Published | None:
+        if self.checkout is None:
+            return None
+        branch = self.checkout.plan.branch
+        try:
+            made = await self.checkout.publish(message)
+        except CommitRejected as error:
+            return Published(branch, outcome=COMMIT_REJECTED, detail=str(error))
+        except PushFailed as error:
+            return Published(branch, outcome=PUSH_FAILED, detail=str(error))
+        except GitError as error:
+            return Published(branch, outcome=PUSH_FAILED, detail=str(error))
+        if not made.changed:
+            return Published(branch, outcome=NO_CHANGES, detail="no file was changed")
+        return Published(made.branch, made.commit)
+
+    async def close(self) -> None:
+        if self.workspace is not None:
+            self.workspace.close()
+        if self.shop.keep or self.folders is None:
+            return
+        try:
+            for path in self.folders:
+                wipe(path)
+        except OSError:
+            # The next attempt wipes it again, and says so if it cannot.
+            return

@@ -1,0 +1,26 @@
+"""Git work: clone, branch, commit, and a push that no zombie can make."""
+
+from foreman.executors.git.checkout import Checkout, Published, environ_of
+from foreman.executors.git.command import Git
+from foreman.executors.git.errors import CommitRejected, GitError, NotPrepared, PushFailed, Superseded
+from foreman.executors.git.folders import Folders
+from foreman.executors.git.plan import Plan, branch_name, plan_of
+from foreman.executors.git.remote import GITHUB, Remote
+
+__all__ = [
+    "GITHUB",
+    "Checkout",
+    "CommitRejected",
+    "Folders",
+    "Git",
+    "GitError",
+    "NotPrepared",
+    "Plan",
+    "Published",
+    "PushFailed",
+    "Remote",
+    "Superseded",
+    "branch_name",
+    "environ_of",
+    "plan_of",
+]

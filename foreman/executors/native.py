@@ -1,0 +1,234 @@
+"""NativeExecutor: an Agent at work on a task. Checkout, loop, publish; or, without a model, the tool the Agent names.
+
+It only puts together: what the parts need of the outside (Agents, keys, endpoints, workspaces) is handed in, so that the same
+composition runs in production, from `foreman run-task`, and in the simulator with a scripted model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from foreman.api import Agent, AgentRole, FailureReason, ModelProfileSpec, Result
+from foreman.executors.address import Address, deterministic
+from foreman.executors.loop import (
+    Check,
+    Chorus,
+    End,
+    Ending,
+    Leash,
+    Limits,
+    Listener,
+    Loop,
+    Model,
+    OutOfTime,
+    Patient,
+    Stopped,
+    judge,
+    limits_of,
+)
+from foreman.executors.loop import submission as submissions
+from foreman.executors.loop.transcript import entries
+from foreman.executors.outcome import KIND, Published, precondition_failed, result_of
+from foreman.executors.precondition import Precondition
+from foreman.executors.prompt import system_prompt, task_prompt
+from foreman.executors.protocol import Cancelled, Execution, Executor
+from foreman.executors.tools.protocol import Tool
+from foreman.executors.transcripts import Attempt, Transcripts
+from foreman.runtime import Runtime, Signal
+
+CHECKOUT_SECONDS = 900.0
+PUBLISH_SECONDS = 300.0
+
+
+class Desk(Protocol):
+    """Where one run works: its workspace, tools, and way to publish. `tools` and `check` are there once it is prepared; `check`
+    looks at a coder's GO."""
+
+    @property
+    def tools(self) -> Mapping[str, Tool]: ...
+
+    @property
+    def check(self) -> Check | None: ...
+
+    async def prepare(self) -> None:
+        """Clone and lay out the tools, whatever an earlier attempt has left. Raises Precondition."""
+        ...
+
+    async def publish(self, message: str) -> Published | None:
+        """Commit and push what was changed; None: there is no repository to push to."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Recipes(Protocol):
+    """Where Agents, and what they refer to, come from. Raises Precondition for what is not there."""
+
+    async def agent(self, namespace: str, name: str) -> Agent: ...
+
+    async def profile(self, name: str) -> ModelProfileSpec | None: ...
+
+    async def address(self, agent: Agent, namespace: str) -> Address: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the executor is given. `draw` is for the jitter of backoffs; `deterministic`: executors of Agents without a model,
+    by the name of their tool."""
+
+    recipes: Recipes
+    desk: Callable[[Execution, Agent], Desk]
+    model: Callable[[Address, Agent], Model]
+    leash: Callable[[Signal, float], Leash]
+    transcripts: Transcripts
+    draw: Callable[[int], int]
+    deterministic: Mapping[str, Executor] = field(default_factory=dict)
+    close: Callable[[Model], Awaitable[None]] | None = None
+    listener: Listener | None = None
+
+
+class NativeExecutor:
+    kind = KIND
+
+    def __init__(self, runtime: Runtime, parts: Parts) -> None:
+        self.runtime = runtime
+        self.parts = parts
+
+    async def execute(self, execution: Execution) -> Result | None:
+        """A result for whatever becomes of the work. Raises Cancelled, and ValueError for a task that names no Agent."""
+        began = self.runtime.now()
+        task = execution.task
+        if task.spec.agent_ref is None or not task.spec.agent_ref.name:
+            raise ValueError(f"task {task.key} names no Agent: set spec.agentRef")
+        try:
+            agent = await self.parts.recipes.agent(task.metadata.namespace or "default", task.spec.agent_ref.name)
+            if deterministic(agent.spec):
+                return await self._without_model(execution, agent)
+            result = await self._with_model(execution, agent)
+        except Precondition as missing:
+            result = precondition_failed(missing, task.spec.agent_ref.name)
+        except Stopped:
+            raise Cancelled(f"{KIND} was cancelled") from None
+        return result.evolve(elapsed_sec=round(self.runtime.now() - began, 6))
+
+    async def _without_model(self, execution: Execution, agent: Agent) -> Result | None:
+        """The Agent's first tool besides submit_result does the whole work."""
+        tool = next((name for name in agent.spec.tools if name != submissions.NAME), "")
+        executor = self.parts.deterministic.get(tool)
+        if executor is None:
+            known = ", ".join(sorted(self.parts.deterministic)) or "none"
+            said = f"Agent {agent.key} runs no model, and {tool!r} is no tool that works by itself here (there are: {known})"
+            raise Precondition(FailureReason.TOOL_FAILED, said)
+        return await executor.execute(execution)
+
+    async def _with_model(self, execution: Execution, agent: Agent) -> Result:
+        namespace = execution.task.metadata.namespace or "default"
+        reference = agent.spec.model_profile_ref
+        profile = await self.parts.recipes.profile(reference.name) if reference is not None else None
+        address = await self.parts.recipes.address(agent, namespace)
+        desk = self.parts.desk(execution, agent)
+        try:
+            await self._prepare(desk, execution)
+            return await self._work(execution, agent, profile, address, desk)
+        finally:
+            await desk.close()
+
+    async def _prepare(self, desk: Desk, execution: Execution) -> None:
+        try:
+            await self.parts.leash(execution.cancelled, CHECKOUT_SECONDS).hold(desk.prepare())
+        except OutOfTime:
+            said = f"the checkout was not ready within {CHECKOUT_SECONDS:g}s"
+            raise Precondition(FailureReason.CLONE_FAILED, said) from None
+
+    async def _work(
+        self, execution: Execution, agent: Agent, profile: ModelProfileSpec | None, address: Address, desk: Desk
+    ) -> Result:
+        limits = limits_of(agent.spec, profile)
+        run = _Run(self, execution, agent, limits)
+        model = self.parts.model(address, agent)
+        loop = Loop(
+            self.runtime,
+            Patient(model, self.runtime, limits.max_retries, self.parts.draw, run.listener.retried),
+            desk.tools,
+            limits,
+            system=system_prompt(agent.spec, profile),
+            task=task_prompt(execution.task, agent.spec),
+            listener=run.listener,
+            check=desk.check if agent.spec.role is AgentRole.CODER else None,
+        )
+        run.loop = loop
+        try:
+            ending = await loop.run(self.parts.leash(execution.cancelled, limits.seconds))
+        except BaseException:
+            # This very process is ending: what has been said must outlive it.
+            await run.save("INTERRUPTED")
+            raise
+        finally:
+            if self.parts.close is not None:
+                await self.parts.close(model)
+        return await self._concluded(execution, agent, address, desk, run, ending)
+
+    async def _concluded(
+        self, execution: Execution, agent: Agent, address: Address, desk: Desk, run: _Run, ending: Ending
+    ) -> Result:
+        reference = await run.save(ending.end.name)
+        if ending.end is End.STOPPED:
+            where = f"; transcript: {reference}" if reference else ""
+            raise Cancelled(f"{KIND} was cancelled in turn {ending.turns}{where}")
+        published = await self._publish(execution, agent, desk, ending)
+        extra = {"transcriptRef": reference, "model": address.model, "agentName": agent.metadata.name}
+        return result_of(ending, judge(ending), published, extra)
+
+    async def _publish(self, execution: Execution, agent: Agent, desk: Desk, ending: Ending) -> Published | None:
+        """Commit and push a coder's GO; also a GO that the checks have refused to the end, marked as unfinished."""
+        submitted = ending.submission
+        if agent.spec.role is not AgentRole.CODER or submitted is None:
+            return None
+        if ending.end is End.SUBMITTED and submitted.verdict != "GO":
+            return None
+        message = submitted.commit_message or submitted.summary
+        if ending.end is End.CHECK_FAILED:
+            message = f"WIP: {message}"
+        try:
+            return await self.parts.leash(execution.cancelled, PUBLISH_SECONDS).hold(desk.publish(message))
+        except OutOfTime:
+            return Published(outcome="PUSH-FAILED", detail=f"not published within {PUBLISH_SECONDS:g}s")
+
+
+class _Run(Listener):
+    """The transcript of one run: journaled turn by turn, stored at the end."""
+
+    def __init__(self, executor: NativeExecutor, execution: Execution, agent: Agent, limits: Limits) -> None:
+        self.transcripts = executor.parts.transcripts
+        self.attempt = Attempt(execution.task, execution.attempt)
+        self.agent = agent
+        self.loop: Loop | None = None
+        self.noted = 0
+        given = executor.parts.listener
+        self.listener: Listener = self if given is None else Chorus(self, given)
+
+    def turned(self, turn: int) -> None:
+        if self.loop is not None:
+            fresh: Sequence[Mapping[str, Any]] = entries(self.loop.conversation, self.noted)
+            self.noted += len(fresh)
+            self.transcripts.note(self.attempt, fresh)
+
+    async def save(self, end: str) -> str:
+        """Where it is stored; '' if it could not be, or nothing was said."""
+        loop = self.loop
+        if loop is None:
+            return ""
+        task = self.attempt.task
+        meta = {
+            "task": task.key,
+            "taskUID": task.metadata.uid,
+            "attempt": self.attempt.number,
+            "agent": self.agent.metadata.name,
+            "end": end,
+            "turns": loop.turns,
+            "retries": loop.retries,
+            "usage": loop.usage._asdict(),
+        }
+        return await self.transcripts.save(self.attempt, entries(loop.conversation), meta)
