@@ -118,8 +118,10 @@ def test_a_sealed_agent_is_not_looked_into_without_any_confinement(space, tmp_pa
     )
     root = str(Path(__file__).parents[2])
     argv = [sys.executable, "-c", program, root, str(go)]
-    with subprocess.Popen(argv, env={"TOKEN": SECRET, "PATH": os.environ["PATH"]}, pass_fds=(go,)) as agent:
+    env = {"TOKEN": SECRET, "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(argv, env=env, pass_fds=(go,)) as agent:
         try:
+            os.close(go)
             assert os.read(ready, 1) == b"x"
             text = run(
                 space,
@@ -129,7 +131,6 @@ def test_a_sealed_agent_is_not_looked_into_without_any_confinement(space, tmp_pa
         finally:
             agent.kill()
             os.close(ready)
-            os.close(go)
     assert SECRET not in text
     assert "ermission denied" in text
 
