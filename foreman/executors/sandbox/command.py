@@ -33,7 +33,9 @@ class Limits:
     files: int = 4096
 
     def rlimits(self) -> dict[str, int]:
-        nproc = own_processes() + self.processes
+        # The supervisor counts exactly and ends a bomb; this only stops one that outruns it. Were it the tighter of the two,
+        # a shell would sit there and retry its fork until its time is up.
+        nproc = own_processes() + 2 * self.processes + 64
         return {"CORE": 0, "NOFILE": self.files, "FSIZE": self.file, "NPROC": nproc}
 
 
