@@ -76,9 +76,12 @@ def run_task(
         refuse(str(error))
     if len(tasks) != 1:
         refuse(f"{file}: holds {len(tasks)} tasks, run-task runs one")
+    task = tasks[0]
+    if task.kind != "AgenticTask":
+        refuse(f"{file}: kind: is {task.kind}, run-task runs an AgenticTask")
     if attempt < 1:
         refuse(f"--attempt: {attempt} is too few, at least 1")
-    task = _named(tasks[0], agent, file)
+    task = _named(task, agent, file)
     _check_address(base_url, agent)
     shop = (workspace_dir, git_remote_url, keep_workspace)
     options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, shop)
