@@ -1,4 +1,4 @@
-"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|all] [--json]`.
+"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|hunt|all] [--json]`.
 
 The unit is what simpy alone takes for one Timeout of a generator process while 1,000 processes are pending. Machines are noisy,
 so the two take turns: a slice of the run, a slice of bare simpy, and so on; what slows one down slows the other down as well,
@@ -21,6 +21,7 @@ import simpy
 
 from sim.collector import uncollected
 from sim.host import SECOND
+from sim.hunt.search import Budget, Hunt
 from sim.load import load, parse
 from sim.world import World
 
@@ -49,6 +50,15 @@ workload: {count: 1000}
 executor: {duration: 1s}
 until: 24h
 """
+
+
+CLAIM = """
+fleet: {node: {count: 2}}
+workload: {count: 1}
+executor: {duration: 2s}
+"""
+HUNTS = 5
+SCHEDULES = 200
 
 
 class Cost(NamedTuple):
@@ -169,7 +179,24 @@ def million() -> Iterator[Figure]:
     yield Figure("1,000,000 tasks, peak memory", peak / 2**30, "GiB", 2, found)
 
 
-BENCHES = {"lifecycle": lifecycle, "nodes": nodes, "backlog": backlog, "million": million}
+def hunt() -> Iterator[Figure]:
+    """A schedule of the smallest claim: two agents, one task, all checks on, the garbage of runs collected."""
+
+    def tried() -> Cost:
+        bare, seconds, schedules = Bare(), 0.0, 0
+        for seed in range(HUNTS):
+            search = Hunt(parse(CLAIM, "bench.yaml"), "random", Budget(SCHEDULES, None), seed=seed)
+            started = time.process_time()
+            schedules += search.run().coverage.schedules
+            seconds += time.process_time() - started
+            bare.slice()
+        return Cost(seconds / schedules * 1e6, bare.seconds / bare.timeouts * 1e6)
+
+    found = best(3, tried)
+    yield Figure("hunt, a schedule", found.us / 1000, "ms each", 1, found)
+
+
+BENCHES = {"lifecycle": lifecycle, "nodes": nodes, "backlog": backlog, "million": million, "hunt": hunt}
 
 
 def table(figures: list[Figure]) -> str:

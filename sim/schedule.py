@@ -7,6 +7,7 @@ microsecond puts a message behind the others of the same moment: ties are choice
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import count
 from typing import Annotated, Literal, NamedTuple, Protocol, get_args
 
@@ -99,13 +100,18 @@ class Recorded:
         return [each for each in self.made if each.takes != each.quick]
 
 
+@cache
+def _quantiles(usual: Distribution) -> list[int]:
+    draw = usual.sampler(Stream(0, "menu"))
+    drawn = sorted(draw() for _ in range(_SAMPLE))
+    return sorted({drawn[0], drawn[_SAMPLE // 2], drawn[-1]})
+
+
 def menu(usual: Distribution) -> tuple[int, ...]:
     """The few delays that stand for a distribution, quickest first, at least two: whole exchanges overtake each other by them,
     which a small spread never does."""
     if isinstance(usual, Choices):
         found = sorted({us for us, weight in usual.choices if weight})
     else:
-        draw = usual.sampler(Stream(0, "menu"))
-        drawn = sorted(draw() for _ in range(_SAMPLE))
-        found = sorted({drawn[0], drawn[_SAMPLE // 2], drawn[-1]})
+        found = _quantiles(usual)
     return tuple(found) if len(found) > 1 else (found[0], LONGER * (found[0] or MILLISECOND))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sim.checkers import Violation
 from sim.hunt.strategies.strategy import schedule_of
-from sim.hunt.trial import CRASH, Trial, judged
+from sim.hunt.trial import CRASH, Trial, faulty, judged
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import Listed, Recorded, Schedule
@@ -39,7 +39,7 @@ class Case(NamedTuple):
 def case_of(scenario: Scenario, trial: Trial, product: Product | None = None) -> Case | None:
     """What a trial found, with its choices written out; None if its run does not go wrong again."""
     probe = trial.probe
-    whole = scenario.model_copy(update={"faults": (*scenario.faults, *probe.faults), "seed": probe.seed})
+    whole = faulty(scenario, probe).model_copy(update={"seed": probe.seed})
     data = whole.model_dump(mode="json", exclude_defaults=True) | {"expect": {}}
     assert trial.broken is not None
     return record(data, schedule_of(probe), trial.broken.invariant, product)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain, count
 
 from sim.draw import Distribution, Sampler
@@ -27,17 +28,22 @@ class FewValued:
         self._bits = Stream(seed, "schedule").bits
 
     def delays(self, host: str, way: Way, usual: Distribution) -> Sampler:
-        quick, *others = menu(usual)
-        few, many = TEMPERS[self._bits(2)]
-        table = [quick] * (few * len(others)) + others * many
-        table = [us + tie for us in table for tie in (0, TIE)]
-        return chain.from_iterable(self._blocks([table[n * len(table) >> 8] for n in range(256)])).__next__
+        return chain.from_iterable(self._blocks(_table(menu(usual), TEMPERS[self._bits(2)]))).__next__
 
     def _blocks(self, table: list[int]) -> Iterator[Iterator[int]]:
         # A block at a time: no line of Python for each draw.
         bits, look_up = self._bits, table.__getitem__
         while True:
             yield map(look_up, bits(8 * BLOCK).to_bytes(BLOCK, "little"))
+
+
+@cache
+def _table(delays: tuple[int, ...], temper: tuple[int, int]) -> list[int]:
+    """What each of 256 equally likely bytes stands for."""
+    quick, *others = delays
+    few, many = temper
+    table = [us + tie for us in [quick] * (few * len(others)) + others * many for tie in (0, TIE)]
+    return [table[n * len(table) >> 8] for n in range(256)]
 
 
 class Swerving:

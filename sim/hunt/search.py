@@ -31,9 +31,6 @@ GRAVER = 50
 """Schedules tried after the first violation, for a graver one."""
 CHUNK_SECONDS = 0.2
 CHUNK_MOST = 100
-QUIET = 60_000_000
-"""Microseconds a run goes on at least after its last task has ended, for what is still to be written then."""
-
 Progress = Callable[["Hunt"], None]
 
 
@@ -65,7 +62,7 @@ class Hunt:
         product: Product | None = None,
     ) -> None:
         """`product` cannot travel to other processes: with it `jobs` is 1."""
-        self.scenario = scenario.model_copy(update={"linger": max(scenario.linger, QUIET), "expect": {}})
+        self.scenario = scenario.model_copy(update={"expect": {}})
         self.budget = budget
         self.jobs = 1 if product is not None else jobs
         self.product = product

@@ -25,6 +25,8 @@ AGAIN = 200
 """Fresh schedules tried of the smallest scenario, for one with fewer late messages."""
 MESSAGES = 80
 """Late messages are looked for among at least so many."""
+LEAP = 600
+"""Fresh schedules tried of each tiny scenario: where there are few messages, few orders go wrong."""
 GROUPS = 4
 """Groups of nodes of which tiny scenarios are made."""
 FRESH = 40
@@ -66,7 +68,7 @@ class Shrink:
         tried: set[str] = set()
         for data in tiny(self.case.data):
             yield
-            if _named(data) not in tried and self._breaks_anyhow(data):
+            if _named(data) not in tried and self._breaks_anyhow(data, LEAP):
                 return
             tried.add(_named(data))
 
@@ -86,7 +88,7 @@ class Shrink:
                     progress = True
                     break
 
-    def _breaks_anyhow(self, data: Data) -> bool:
+    def _breaks_anyhow(self, data: Data, fresh: int = FRESH) -> bool:
         try:
             check(data | {"schedule": []})
         except BadScenario:
@@ -95,7 +97,7 @@ class Shrink:
         kept = [each for each in self.case.late if each["host"] in known]
         if self._keep(self._record({**data, "schedule": kept}, None)):
             return True
-        return any(not self._late() and self._keep(self._fresh(data, number)) for number in range(FRESH))
+        return any(not self._late() and self._keep(self._fresh(data, number)) for number in range(fresh))
 
     def _fresh(self, data: Data, number: int) -> Case | None:
         """By turns a schedule with many late messages and one with a few, each under another seed."""

@@ -14,6 +14,7 @@ from sim.schedule import Schedule
 from sim.world import World
 
 CRASH = "crash"
+QUIET = 60_000_000
 GRAVEST = ("single-execution", "one-holder", "fenced-result", "terminal-absorbs", *SAFETY, *LIVENESS)
 """Of several things that go wrong in a run, the first of these is what it is about."""
 
@@ -57,9 +58,16 @@ class Trial(NamedTuple):
 
 def world_of(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> World:
     """The run of a probe, ready to go."""
-    if probe.faults:
-        scenario = scenario.model_copy(update={"faults": (*scenario.faults, *probe.faults)})
-    return World(scenario, probe.seed, product=product, schedule=schedule, digest=False)
+    return World(faulty(scenario, probe), probe.seed, product=product, schedule=schedule, digest=False)
+
+
+def faulty(scenario: Scenario, probe: Probe) -> Scenario:
+    """The scenario with the probe's faults too; then it goes on for a while after its end, for what is still to be written."""
+    if not probe.faults:
+        return scenario
+    return scenario.model_copy(
+        update={"faults": (*scenario.faults, *probe.faults), "linger": max(scenario.linger, QUIET)}
+    )
 
 
 def attempt(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> Trial:
