@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ AHEAD = 8
 """Chunks under way."""
 GRAVER = 50
 """Schedules tried after the first violation, for a graver one."""
-CHUNK_SECONDS = 0.2
+CHUNK_MESSAGES = 6_000
 CHUNK_MOST = 100
 Progress = Callable[["Hunt"], None]
 
@@ -71,10 +71,9 @@ class Hunt:
         self.interrupted = False
         self._since = 0
         self.seconds = 0.0
-        started = time.perf_counter()
-        self.strategy: Strategy = strategy_of(strategy, _survey(self.scenario, seed, strategy, product))
-        pace = time.perf_counter() - started
-        self.chunk = max(1, min(CHUNK_MOST, round(CHUNK_SECONDS / max(pace, 1e-4))))
+        ground = _survey(self.scenario, seed, strategy, product)
+        self.strategy: Strategy = strategy_of(strategy, ground)
+        self.chunk = max(1, min(CHUNK_MOST, CHUNK_MESSAGES // max(ground.messages, 1)))
 
     def run(self, progress: Progress | None = None) -> Hunt:
         """Hunt to the end; ^C ends it early and leaves what was covered."""
@@ -117,20 +116,26 @@ class Hunt:
         return "expectation" if self.coverage.vacuous() else "ok"
 
     def _trials(self, stack: ExitStack) -> Iterator[Trial]:
-        if self.jobs == 1:
-            while chunk := self._chunk():
-                with uncollected():
-                    yield from (attempt(self.scenario, each, schedule_of(each), self.product) for each in chunk)
-            return
-        pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        under_way: deque[Future[list[Trial]]] = deque()
+        begin = self._here if self.jobs == 1 else self._pool(stack)
+        under_way: deque[Callable[[], Iterable[Trial]]] = deque()
         while True:
             while len(under_way) < AHEAD and (chunk := self._chunk()):
-                under_way.append(pool.submit(_attempts, chunk))
+                under_way.append(begin(chunk))
             if not under_way:
                 return
-            yield from under_way.popleft().result()
+            yield from under_way.popleft()()
+
+    def _here(self, chunk: Sequence[Probe]) -> Callable[[], Iterable[Trial]]:
+        def run() -> Iterator[Trial]:
+            with uncollected():
+                yield from (attempt(self.scenario, each, schedule_of(each), self.product) for each in chunk)
+
+        return run
+
+    def _pool(self, stack: ExitStack) -> Callable[[Sequence[Probe]], Callable[[], Iterable[Trial]]]:
+        pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
+        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        return lambda chunk: pool.submit(_attempts, chunk).result
 
     def _chunk(self) -> list[Probe]:
         probes: list[Probe] = []
