@@ -54,7 +54,8 @@ class Cause(NamedTuple):
 
 
 class _Failing:
-    """The failing run: what it breaks, its choices, its trace, and how many choices were made before each fault struck."""
+    """The failing run: what it breaks, its choices, its trace; `struck`: (choices made, microsecond) when each fault first
+    struck."""
 
     def __init__(self, scenario: Scenario) -> None:
         named = zip(scenario.faults, fault_names(scenario.faults), strict=True)
@@ -66,14 +67,14 @@ class _Failing:
         self.trace = Trace()
         world = World(self.scenario, schedule=recorded, trace=self.trace, digest=False)
         recorded.now = world.now
-        self.struck: dict[str, int] = {}
+        self.struck: dict[str, tuple[int, int]] = {}
         note = world.faults.note
 
         def noting(host: str, what: str) -> None:
             note(host, what)
             for name, fired in world.faults.fired:
                 if fired:
-                    self.struck.setdefault(name, len(recorded.made))
+                    self.struck.setdefault(name, (len(recorded.made), world.now()))
 
         world.faults.note = noting
         broken = run_until_broken(world, _invariant(scenario))
@@ -92,12 +93,19 @@ class _Failing:
         faults = tuple(
             each
             for each, stays in ((each, coin.chance(0.5)) for each in self.scenario.faults)
-            if stays or self.struck.get(each.name, len(self.made) + 1) <= messages
+            if stays or self.struck.get(each.name, (len(self.made) + 1, 0))[0] <= messages
         )
         scenario = self.scenario.model_copy(update={"faults": faults})
         schedule = Resumed(known, FewValued(number))
         world = World(scenario, schedule=schedule, digest=False)
         return run_until_broken(world, self.violation.invariant) is not None
+
+    def moment(self, messages: int, share: float) -> Moment:
+        struck = [(name, at) for name, (made, at) in self.struck.items() if made == messages]
+        if struck:
+            # Between this choice and the next: from here on no branch is without these faults.
+            return Moment(messages, struck[0][1], share, f"fault strikes: {', '.join(name for name, _ in struck)}")
+        return Moment(messages, self.made[messages - 1].at if messages else 0, share, self.event(messages))
 
     def event(self, messages: int) -> str:
         """What the last of so many messages led to."""
@@ -136,10 +144,7 @@ def cause(scenario: Scenario, branches: int = BRANCHES, progress: Callable[[int]
     _halve(share, *_steepest(shares))
     while (edge := _edge(shares)) is not None and edge[1] - edge[0] > 1:
         share(sum(edge) // 2)
-    moments = {
-        messages: Moment(messages, run.made[messages - 1].at if messages else 0, shares[messages], run.event(messages))
-        for messages in sorted(shares)
-    }
+    moments = {messages: run.moment(messages, shares[messages]) for messages in sorted(shares)}
     edge = _edge(shares)
     surely = moments[edge[1]] if edge is not None else moments[0]
     before, after = _steepest({each: shares[each] for each in shares if each - 1 in shares or each + 1 in shares})

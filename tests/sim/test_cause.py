@@ -12,7 +12,7 @@ from sim.hunt.case import record
 from sim.hunt.cause import NotFailing, cause
 from sim.hunt.record import recorded, save
 from sim.hunt.schedules import FewValued
-from sim.load import check
+from sim.load import check, load
 from sim.scenario import Scenario
 
 BRANCHES = 12
@@ -70,6 +70,13 @@ def test_a_run_that_does_not_fail_has_no_cause(failing: Scenario) -> None:
         cause(mended, BRANCHES)
     with pytest.raises(NotFailing, match="breaks no invariant"):
         cause(mended.model_copy(update={"recorded": None}), BRANCHES)
+
+
+def test_a_fault_that_dooms_the_run_is_named() -> None:
+    found = cause(load("zoo/llmkube-542-restart-orphan"), BRANCHES)
+    assert found.moments[0].share < 1
+    assert found.inevitable is not None
+    assert found.inevitable.event.startswith("fault strikes: crash")
 
 
 def test_the_command_tells_it_and_refuses_a_run_that_does_not_fail(failing: Scenario, tmp_path: Path) -> None:
