@@ -68,8 +68,8 @@ def verdict(found: Cause) -> str:
     if sure is None:
         return f"never inevitable before it happened; the largest rise is from {most}"
     if not sure.messages:
-        return "inevitable from the beginning: no order of messages avoids it"
-    told = f"inevitable from {sure.at / 1e6:.6f}s on: {sure.event}"
+        return f"inevitable from the beginning, in all {found.branches} branches: no order of messages tried avoids it"
+    told = f"inevitable from {sure.at / 1e6:.6f}s on, in all {found.branches} branches: {sure.event}"
     return told if sure == after else f"{told}; the largest rise is from {most}"
 
 
