@@ -54,6 +54,15 @@ def record(data: Data, schedule: Schedule | None, invariant: str, product: Produ
     recorded = Recorded(schedule or Listed(scenario.schedule or ()))
     world = World(scenario, schedule=recorded, product=product, digest=False)
     recorded.now = world.now
+    broken = run_until_broken(world, invariant)
+    if broken is None:
+        return None
+    late = [each.late().model_dump(mode="json") for each in recorded.late]
+    return Case({**data, "schedule": late}, broken)
+
+
+def run_until_broken(world: World, invariant: str) -> Violation | None:
+    """Run as far as it takes to break `invariant`, and give the violation; None if the run ends without."""
     tell = world.checkers.on_violation
 
     def stop(violation: Violation) -> None:
@@ -63,13 +72,9 @@ def record(data: Data, schedule: Schedule | None, invariant: str, product: Produ
 
     world.checkers.on_violation = stop
     world.run()
-    broken = next((each for each in world.checkers.violations if each.invariant == invariant), None)
     if world.crashes and invariant == CRASH:
-        broken = judged(world)[1]
-    if broken is None:
-        return None
-    late = [each.late().model_dump(mode="json") for each in recorded.late]
-    return Case({**data, "schedule": late}, broken)
+        return judged(world)[1]
+    return next((each for each in world.checkers.violations if each.invariant == invariant), None)
 
 
 def _actors(data: Data) -> int:
