@@ -61,6 +61,16 @@ class ForgetfulPlanner(WorkloadController):
         return plan.decide(_with_status(view, conditions=conditions, tasks=tasks, outcomes={}))
 
 
+class RelentlessPlanner(ForgetfulPlanner):
+    """Renders again what goes with its Workload, as fast as it goes (#949)."""
+
+    is_going = staticmethod(lambda workload: False)
+
+    def _wake(self, uid: str, task: AgenticTask) -> None:
+        for owner in task.metadata.owner_references:
+            self.queue.add(f"{task.metadata.namespace}/{owner.name}")
+
+
 class NameIsOwnership(WorkloadController):
     """Takes a task for its own that has the name of one of its steps (L15, L16)."""
 
@@ -143,6 +153,11 @@ WORKLOADS: dict[str, Mutation] = {
     ),
     "forgetful-planner": Mutation(
         "deleted children are rendered again", "rendered-once", operator(workload_controller=ForgetfulPlanner)
+    ),
+    "renders-while-deleted": Mutation(
+        "a Workload that is being deleted is rendered again",
+        "rendered-once",
+        operator(workload_controller=RelentlessPlanner),
     ),
     "name-is-ownership": Mutation(
         "a task of the right name counts as a child", "foreign-child", operator(workload_controller=NameIsOwnership)
