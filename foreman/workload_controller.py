@@ -37,6 +37,7 @@ class WorkloadController:
 
     decide = staticmethod(plan.decide)
     owner_of = staticmethod(owner_uid)
+    is_going = staticmethod(lambda workload: workload.metadata.deletion_timestamp is not None)
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class WorkloadController:
 
     async def reconcile(self, key: str) -> float | None:
         workload = self.workloads.get(key)
-        if workload is None or workload.metadata.deletion_timestamp is not None:
+        if workload is None or self.is_going(workload):
             # What is being deleted must not get its children anew as fast as they go (#949).
             return None
         return await _Reconciliation(self, workload).run()

@@ -40,11 +40,12 @@ FAULTS = (
     "compact",
     "delete-task",
     "delete-node",
+    "delete-workload",
     *ON_MESSAGES,
 )
 DELAYING = frozenset({"slow", "watch-lag", "replica-lag", "skew", "delay-request", "delay-event"})
 HOSTLESS = frozenset({"api-outage", "compact", *ON_MESSAGES})
-ON_HOSTS = frozenset(FAULTS) - HOSTLESS - {"delete-task", "delete-node", "replica-lag"}
+ON_HOSTS = frozenset(FAULTS) - HOSTLESS - {"delete-task", "delete-node", "delete-workload", "replica-lag"}
 """Faults of a machine: one that is triggered strikes, without `host`, the machine that triggered it."""
 
 _ALWAYS = 1.0

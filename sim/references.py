@@ -155,6 +155,7 @@ def _some_tasks(scenario: Scenario) -> list[str]:
 _OBJECTS: dict[str, tuple[str, Callable[[Scenario], list[str]]]] = {
     "delete-task": ("task", _some_tasks),
     "delete-node": ("node", all_node_names),
+    "delete-workload": ("Workload", lambda scenario: list(scenario.workloads)),
     "replica-lag": ("API server", apiserver_names),
 }
 

@@ -17,6 +17,7 @@ from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
 from foreman.decide.requirement import agent_key, requirement_of
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
+from sim.cascade import Cascade
 from sim.checkers import SPECIAL, Checkers, Violation
 from sim.clock import Clock
 from sim.cluster import Endpoint, SimCluster
@@ -129,6 +130,8 @@ class World:
         if scenario.workloads:
             self.server.observers.append(self.pipelines.committed)
         GarbageCollector(self.env, self.server)
+        if any(fault.fault == "delete-workload" for fault in scenario.faults):
+            Cascade(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
             self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)

@@ -66,8 +66,8 @@ async def _serve(
     codes: list[int],
 ) -> None:
     """Until told to end, or with `end` until the scenario has ended; its exit code goes into `codes`."""
+    from sim.cascade import Cascade
     from sim.http.access import Access
-    from sim.http.cascade import Cascade
     from sim.http.pace import OUTSIDER, Paced
     from sim.http.serve import Server
     from sim.result import exit_code, result_of

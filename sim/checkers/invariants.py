@@ -38,6 +38,7 @@ LIVENESS = {
     "eventually-stable": "in the end every task has ended, runs within its time, or says why it waits",
     "no-leak": "in the end no node is held by a task that is not live",
     "bounded-wait": "a dependency that does not exist is waited for only so long",
+    "skip-passed-on": "in the end nothing has failed for want of a task that was skipped",
     "work-conserving": "no task that could run waits while a node that fits has room (checks: {idle: 1m})",
     "passed-over": "no work that ends a pipeline waits while the same node begins another (checks: {passedOver: 2m})",
     "attended": "what is Running is really being executed (checks: {attended: 3m})",

@@ -45,6 +45,7 @@ class WorkloadCheck:
         self._owner_of: dict[str, str] = {}
         self._planned: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._seen_at: dict[tuple[str, str], int] = {}
+        self._recorder: dict[tuple[str, str], str] = {}
         self._news: defaultdict[str, int] = defaultdict(int)
         self._writes: defaultdict[str, int] = defaultdict(int)
         self._minute = 0
@@ -89,11 +90,18 @@ class WorkloadCheck:
                     "foreign-child", change.key, f"{change.actor} lets it wait for {wanted} of somebody else"
                 )
         seen = self._seen_at.get((uid, name))
-        if seen is not None and self.court.now() - seen > RENDER_GRACE:
+        knew = self._recorder.get((uid, name)) == change.actor and self._goes(task)
+        if seen is not None and (knew or self.court.now() - seen > RENDER_GRACE):
             ago = (self.court.now() - seen) / 1e6
             self.court.fail(
                 "rendered-once", change.key, f"{change.actor} made it again, {ago:.1f}s after it had been seen"
             )
+
+    def _goes(self, task: AgenticTask) -> bool:
+        """Whether its Workload is being deleted: whoever has seen the child there has no excuse then (#949)."""
+        tables, namespace = self.court.server.tables["Workload"], task.metadata.namespace
+        owners = [tables.get(f"{namespace}/{owner.name}") for owner in task.metadata.owner_references]
+        return any(each is not None and each.metadata.deletion_timestamp is not None for each in owners)
 
     def _foreign(self, change: Change) -> None:
         """An operator has written to a task that is no Workload's: of its spec and life it has nothing to say."""
@@ -122,6 +130,7 @@ class WorkloadCheck:
 
     def _recorded(self, change: Change, uid: str, name: str, child: str) -> None:
         self._seen_at.setdefault((uid, name), self.court.now())
+        self._recorder[uid, name] = change.actor
         self.court.exercised("foreign-child")
         if self._owner_of.get(child) != uid:
             self.court.fail(

@@ -10,6 +10,7 @@ from typing import Any
 
 from foreman.cluster import ClusterError
 from sim.apiserver import ApiServer
+from sim.cascade import FOREGROUND
 from sim.clock import Clock
 from sim.cluster import Endpoint, Replica
 from sim.fault import FAULTS, ON_MESSAGES, Fault
@@ -47,6 +48,8 @@ class Strikes:
             names = [key.split("/", 1)[1] for key in self.server.tables["AgenticTask"]]
         elif fault.fault == "delete-node":
             names = list(self.server.tables["FleetNode"])
+        elif fault.fault == "delete-workload":
+            names = [key.split("/", 1)[1] for key in self.server.tables["Workload"]]
         elif fault.fault == "replica-lag":
             names = [replica.name for replica in self.endpoint.replicas]
         else:
@@ -149,6 +152,14 @@ class Strikes:
 
     def delete_node(self, name: str, fault: Fault) -> Mend:
         self._delete(self.server.tables["FleetNode"].get(name))
+        return lambda: None
+
+    def delete_workload(self, name: str, fault: Fault) -> Mend:
+        """In the foreground: it stays, marked, until the garbage collector has deleted its children."""
+        for key, workload in list(self.server.tables["Workload"].items()):
+            if key.endswith(f"/{name}") and workload.metadata.deletion_timestamp is None:
+                kept = {"metadata": {"finalizers": (*workload.metadata.finalizers, FOREGROUND)}}
+                self._delete(self.server.patch("user", workload, kept, None))
         return lambda: None
 
     def _delete(self, obj: Any) -> None:

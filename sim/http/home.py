@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from sim.apiserver import ApiServer
+from sim.cascade import Cascade
 from sim.garbage import GarbageCollector
 from sim.http.archive import Archive
-from sim.http.cascade import Cascade
 from sim.http.clock import LoopClock
 from sim.http.serve import Server
 

@@ -16,8 +16,8 @@ from foreman.api.fields import fields_of
 from foreman.api.meta import Resource
 from foreman.api.patch import patch_from_wire
 from sim.apiserver import ApiServer
+from sim.cascade import FOREGROUND, ORPHAN
 from sim.http import meta, rules, schema
-from sim.http.cascade import FOREGROUND, ORPHAN
 from sim.http.documents import Documents
 from sim.http.ownership import Owner, Shape, after_update
 from sim.http.patches import difference, same

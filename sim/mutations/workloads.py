@@ -1,22 +1,29 @@
-"""The workload controller with one safeguard taken out (the original's hazards L13 to L16, L21 and #1738), and the scheduler
-without its account of model endpoints."""
+"""The workload controller with one safeguard taken out (the original's hazards L13 to L16, L21, #949 and #1738), the task
+controller without its transitive skip (#1688), and the scheduler without its account of model endpoints."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 from foreman.api import (
     CONDITION_DISPATCHED,
     CONDITION_PLANNED,
     AgenticTask,
     ObjectReference,
+    Verdict,
     Workload,
     with_condition,
 )
+from foreman.cluster import AlreadyExists, Cluster
+from foreman.decide import pending
 from foreman.decide.pipeline import plan
 from foreman.decide.pipeline.book import View
 from foreman.decide.pipeline.plan import Decision
 from foreman.decide.pipeline.render import owner_uid
 from foreman.decide.requirement import Requirement
 from foreman.scheduler import Scheduler
+from foreman.task_controller import TaskController
 from foreman.workload_controller import WorkloadController
 from sim.mutations.product import Mutation, operator
 
@@ -54,6 +61,16 @@ class ForgetfulPlanner(WorkloadController):
         return plan.decide(_with_status(view, conditions=conditions, tasks=tasks, outcomes={}))
 
 
+class RelentlessPlanner(ForgetfulPlanner):
+    """Renders again what goes with its Workload, as fast as it goes (#949)."""
+
+    is_going = staticmethod(lambda workload: False)
+
+    def _wake(self, uid: str, task: AgenticTask) -> None:
+        for owner in task.metadata.owner_references:
+            self.queue.add(f"{task.metadata.namespace}/{owner.name}")
+
+
 class NameIsOwnership(WorkloadController):
     """Takes a task for its own that has the name of one of its steps (L15, L16)."""
 
@@ -87,6 +104,40 @@ class HopefulRollup(WorkloadController):
         return plan.decide(view._replace(gone=()))._replace(doubtful=())
 
 
+class ExistsIsOwn:
+    """A Cluster for which a task that is there already is as good as created (L16)."""
+
+    def __init__(self, inner: Cluster) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def create(self, obj: Any) -> Any:
+        try:
+            return await self.inner.create(obj)
+        except AlreadyExists:
+            if obj.kind != "AgenticTask":
+                raise
+            return await self.inner.get(obj.kind, obj.metadata.name, obj.metadata.namespace)
+
+
+class OneHopController(TaskController):
+    """Takes a skipped dependency for one that has missed its target (#1688)."""
+
+    @staticmethod
+    def next_step(
+        task: AgenticTask, dependency: pending.Lookup, depended_on: bool, wall: int, closed: set[str] | None = None
+    ) -> pending.Step:
+        def forgotten(name: str) -> AgenticTask | None:
+            found = dependency(name)
+            if found is None or found.status.verdict is not Verdict.SKIPPED:
+                return found
+            return found.evolve(status=found.status.evolve(verdict=Verdict.INCOMPLETE))
+
+        return pending.next_step(task, forgotten, depended_on, wall, closed)
+
+
 class EndpointBlindScheduler(Scheduler):
     """Counts slots and RAM, not the runs that a model endpoint takes."""
 
@@ -103,6 +154,11 @@ WORKLOADS: dict[str, Mutation] = {
     "forgetful-planner": Mutation(
         "deleted children are rendered again", "rendered-once", operator(workload_controller=ForgetfulPlanner)
     ),
+    "renders-while-deleted": Mutation(
+        "a Workload that is being deleted is rendered again",
+        "rendered-once",
+        operator(workload_controller=RelentlessPlanner),
+    ),
     "name-is-ownership": Mutation(
         "a task of the right name counts as a child", "foreign-child", operator(workload_controller=NameIsOwnership)
     ),
@@ -111,6 +167,14 @@ WORKLOADS: dict[str, Mutation] = {
     ),
     "no-endpoint-accounting": Mutation(
         "placement ignores what model endpoints take", "endpoint-limit", operator(scheduler=EndpointBlindScheduler)
+    ),
+    "exists-is-own": Mutation(
+        "AlreadyExists counts as having made it",
+        "foreign-child",
+        lambda product: replace(product, wrap=lambda cluster: ExistsIsOwn(product.wrap(cluster))),
+    ),
+    "one-hop-skip": Mutation(
+        "what waits for a skipped task fails", "skip-passed-on", operator(task_controller=OneHopController)
     ),
     "hopeful-rollup": Mutation(
         "a child that is gone counts as being at work",

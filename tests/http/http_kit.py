@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from sim.apiserver import ApiServer
+from sim.cascade import Cascade
 from sim.garbage import GarbageCollector
-from sim.http.cascade import Cascade
 from sim.http.clock import LoopClock
 from sim.http.serve import Server
 

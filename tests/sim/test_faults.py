@@ -14,6 +14,7 @@ from sim.cluster import SimCluster
 from sim.fault import FAULTS, ON_MESSAGES
 from sim.faults.strikes import _STRIKES
 from sim.host import SECOND
+from sim.load import load
 from sim.world import World
 
 CALM = """
@@ -192,6 +193,18 @@ def test_a_deleted_task_is_gone_and_its_run_is_cancelled() -> None:
     unharmed(w)
 
 
+def test_a_workload_deleted_in_the_foreground_goes_after_its_children() -> None:
+    w = World(load("zoo/llmkube-949-rendered-while-deleted", ["mutations=[]", "expect={}"]))
+    gone: list[str] = []
+    w.server.observers.append(
+        lambda change: gone.append(change.kind) if change.verb == "delete" and not change.new else None
+    )
+    w.run()
+    assert [kind for kind in gone if kind in ("AgenticTask", "Workload")] == ["AgenticTask", "Workload"]
+    assert not w.server.tables["Workload"]
+    assert not w.server.tables["AgenticTask"]
+
+
 def test_a_deleted_node_is_registered_again_by_its_agent() -> None:
     w = struck("delete-node", host="cpu-0")
     before = node(to(w, BEFORE), "cpu-0").metadata.uid
@@ -302,6 +315,13 @@ def test_a_fault_that_overlaps_its_like_lasts_until_both_are_over(fault: str, fe
 
 
 def test_every_fault_of_the_schema_is_tried_here() -> None:
-    tried = {fault for fault, *_ in FELT} | {"compact", "delete-task", "delete-node", "flap", "capability"}
+    tried = {fault for fault, *_ in FELT} | {
+        "compact",
+        "delete-task",
+        "delete-node",
+        "delete-workload",
+        "flap",
+        "capability",
+    }
     assert tried == set(_STRIKES)
     assert set(_STRIKES) | set(ON_MESSAGES) == set(FAULTS)
