@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from multiprocessing import active_children
 from typing import NamedTuple
 
 from sim.collector import uncollected
@@ -134,7 +135,7 @@ class Hunt:
 
     def _pool(self, stack: ExitStack) -> Callable[[Sequence[Probe]], Callable[[], Iterable[Trial]]]:
         pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
-        stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        stack.callback(_end, pool)
         return lambda chunk: pool.submit(_attempts, chunk).result
 
     def _chunk(self) -> list[Probe]:
@@ -152,6 +153,13 @@ def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | Non
     planned = list(plans(trace.rows)) if strategy in ("portfolio", "single-fault") else []
     span = world.stats.last_ended or world.now()
     return Ground(scenario, seed, swerving.drawn, span, planned)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Nobody waits for what is still under way; a second ^C could leave processes behind that wait for work for ever."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in active_children():
+        process.terminate()
 
 
 _scenario: list[Scenario] = []
