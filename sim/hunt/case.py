@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sim.checkers import Violation
 from sim.hunt.strategies.strategy import schedule_of
-from sim.hunt.trial import CRASH, Trial, faulty, judged
+from sim.hunt.trial import CRASH, Trial, faulty, judged, played
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import Listed, Recorded, Schedule
@@ -71,7 +71,7 @@ def run_until_broken(world: World, invariant: str) -> Violation | None:
             world.halt()
 
     world.checkers.on_violation = stop
-    world.run()
+    played(world)
     if world.crashes and invariant == CRASH:
         return judged(world)[1]
     return next((each for each in world.checkers.violations if each.invariant == invariant), None)

@@ -70,12 +70,20 @@ def faulty(scenario: Scenario, probe: Probe) -> Scenario:
     )
 
 
+def played(world: World) -> World:
+    """Run to the end. A World takes ^C for its own end; here it is the end of all."""
+    world.run()
+    if world.interrupted:
+        raise KeyboardInterrupt
+    return world
+
+
 def attempt(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> Trial:
     """Run a probe to its end."""
     footprint = Footprint()
     world = world_of(scenario, probe, schedule, product)
     world.server.observers.append(footprint.committed)
-    world.run()
+    played(world)
     fired: dict[str, int] = {}
     for plan in world.faults.plans:
         fired[plan.fault.name or plan.fault.fault] = fired.get(plan.fault.name or plan.fault.fault, 0) + plan.fired
