@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import count
-from typing import Annotated, Literal, NamedTuple, Protocol, get_args
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 from sim.draw import Choices, Distribution, Sampler
 from sim.kinds import Strict, Whole
@@ -17,7 +17,6 @@ from sim.stream import Stream
 from sim.units import Duration
 
 Way = Literal["request", "reply", "event"]
-WAYS: tuple[Way, ...] = get_args(Way)
 TIE = 1
 """Microseconds that let what is due at the same moment go first."""
 LONGER = 9

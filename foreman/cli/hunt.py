@@ -45,6 +45,8 @@ def hunt(
     Exit code: 0 nothing found, 1 the product crashed, 2 bad input, 3 a safety invariant was violated, 4 a liveness invariant,
     5 something that should have been put to the test never was, 130 interrupted.
     """
+    from rich.console import Console
+
     from sim.hunt.search import Hunt
     from sim.hunt.strategies import STRATEGIES
     from sim.kinds import did_you_mean
@@ -56,7 +58,7 @@ def hunt(
     limit = _budget(budget)
     changes = [*(sets or []), *([f"mutations=[{','.join(mutate)}]"] if mutate else [])]
     scenario = load_scenario(file, changes, None, None)
-    console = _console(as_json)
+    console = Console(stderr=True, quiet=as_json)
     found = Hunt(scenario, strategy, limit, jobs, seed)
     _follow(console, found)
     told = _told(found)
@@ -117,12 +119,6 @@ def _budget(text: str) -> Budget:
             f"--budget {text}: tries nothing: expected real time such as 60s, or a number of schedules such as 10000"
         )
     return budget
-
-
-def _console(quiet: bool) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, quiet=quiet)
 
 
 def _follow(console: Console, found: Hunt) -> None:

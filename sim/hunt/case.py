@@ -40,9 +40,13 @@ def case_of(scenario: Scenario, trial: Trial, product: Product | None = None) ->
     """What a trial found, with its choices written out; None if its run does not go wrong again."""
     probe = trial.probe
     whole = faulty(scenario, probe).model_copy(update={"seed": probe.seed})
-    data = whole.model_dump(mode="json", exclude_defaults=True) | {"expect": {}}
     assert trial.broken is not None
-    return record(data, schedule_of(probe), trial.broken.invariant, product)
+    return record(data_of(whole), schedule_of(probe), trial.broken.invariant, product)
+
+
+def data_of(scenario: Scenario) -> Data:
+    """The scenario as in a file, without what it expects."""
+    return scenario.model_dump(mode="json", exclude_defaults=True) | {"expect": {}}
 
 
 def record(data: Data, schedule: Schedule | None, invariant: str, product: Product | None = None) -> Case | None:

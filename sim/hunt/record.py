@@ -13,6 +13,7 @@ import yaml
 
 from foreman import __version__
 from sim.hunt.case import Case
+from sim.hunt.trial import CRASH
 from sim.load import check, load
 from sim.result import result_of
 from sim.scenario import Scenario
@@ -37,7 +38,7 @@ class Replay(NamedTuple):
         recorded = self.scenario.recorded
         return recorded is not None and recorded.violates in {
             *(each["invariant"] for each in self.result["violations"]),
-            *(["crash"] if self.result["crashes"] else []),
+            *([CRASH] if self.result["crashes"] else []),
         }
 
 

@@ -19,6 +19,8 @@ from sim.hunt.coverage import Coverage
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
 from sim.hunt.strategies.plans import plans
+from sim.hunt.strategies.portfolio import Portfolio
+from sim.hunt.strategies.single import SingleFault
 from sim.hunt.strategies.strategy import schedule_of
 from sim.hunt.trial import Probe, Trial, attempt, gravity
 from sim.mutations import Product
@@ -148,9 +150,9 @@ class Hunt:
 def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | None) -> Ground:
     """One run with every message as quick as can be."""
     swerving = Swerving({})
-    trace = Trace()
+    trace = Trace() if strategy in (Portfolio.name, SingleFault.name) else None
     world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1).run()
-    planned = list(plans(trace.rows)) if strategy in ("portfolio", "single-fault") else []
+    planned = list(plans(trace.rows)) if trace is not None else []
     span = world.stats.last_ended or world.now()
     return Ground(scenario, seed, swerving.drawn, span, planned)
 

@@ -56,11 +56,6 @@ class Trial(NamedTuple):
     path: int
 
 
-def world_of(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> World:
-    """The run of a probe, ready to go."""
-    return World(faulty(scenario, probe), probe.seed, product=product, schedule=schedule, digest=False)
-
-
 def faulty(scenario: Scenario, probe: Probe) -> Scenario:
     """The scenario with the probe's faults too; then it goes on for a while after its end, for what is still to be written."""
     if not probe.faults:
@@ -81,12 +76,13 @@ def played(world: World) -> World:
 def attempt(scenario: Scenario, probe: Probe, schedule: Schedule, product: Product | None = None) -> Trial:
     """Run a probe to its end."""
     footprint = Footprint()
-    world = world_of(scenario, probe, schedule, product)
+    world = World(faulty(scenario, probe), probe.seed, product=product, schedule=schedule, digest=False)
     world.server.observers.append(footprint.committed)
     played(world)
     fired: dict[str, int] = {}
     for plan in world.faults.plans:
-        fired[plan.fault.name or plan.fault.fault] = fired.get(plan.fault.name or plan.fault.fault, 0) + plan.fired
+        sort = plan.fault.name or plan.fault.fault
+        fired[sort] = fired.get(sort, 0) + plan.fired
     verdict, broken = judged(world)
     checks = world.checkers.checks
     drawn = schedule.drawn if isinstance(schedule, Counted) else 0
@@ -97,7 +93,7 @@ def judged(world: World) -> tuple[str, Violation | None]:
     """('ok', None), or how the run went wrong and the gravest thing that did."""
     if world.crashes:
         host, task, error = world.crashes[0]
-        return "crash", Violation(CRASH, world.now(), host, f"{type(error).__name__} in {task}: {error}")
+        return CRASH, Violation(CRASH, world.now(), host, f"{type(error).__name__} in {task}: {error}")
     if not world.checkers.violations:
         return "ok", None
     found = {each.invariant: each for each in reversed(world.checkers.violations)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from sim.hunt.case import Case, record
+from sim.hunt.case import Case, data_of, record
 from sim.hunt.schedules import FewValued
 from sim.hunt.shrink import Shrink
 from sim.load import load, zoo
@@ -80,7 +80,7 @@ def look_for(name: str, shrinking: float) -> Found:
 
 def _first(scenario: Scenario, invariant: str) -> tuple[int, Case | None]:
     """The first schedule that breaks the invariant: the entry's own, then those of other seeds."""
-    data = scenario.model_dump(mode="json", exclude_defaults=True) | {"expect": {}}
+    data = data_of(scenario)
     for number in range(MOST):
         schedule: Schedule = FewValued(number) if number else Drawn(scenario.seed)
         case = record(data | ({"seed": number} if number else {}), schedule, invariant)

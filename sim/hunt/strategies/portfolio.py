@@ -33,7 +33,3 @@ class Portfolio(Strategy):
 
     def covered(self) -> Iterable[str]:
         return chain.from_iterable(member.covered() for member in self.members)
-
-    @property
-    def complete(self) -> bool:
-        return all(member.complete for member in self.members)

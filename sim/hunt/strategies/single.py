@@ -31,6 +31,7 @@ class SingleFault(Strategy):
 
     @property
     def complete(self) -> bool:
+        """Whether every plan that is not pruned has been run."""
         return self.tried == self.planned
 
     def covered(self) -> Iterable[str]:

@@ -47,11 +47,6 @@ class Strategy:
         """What the hunt may claim to have shown, in sentences; none is none."""
         return ()
 
-    @property
-    def complete(self) -> bool:
-        """Whether everything this strategy has to try has been tried."""
-        return False
-
     def seeded(self) -> Stream:
         """The chances of the next probe."""
         self.number += 1
