@@ -33,6 +33,10 @@ class Weighted(RootModel[Annotated[dict[K, float], BeforeValidator(refusing(_wei
 
     model_config = ConfigDict(frozen=True)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A parametrised model is no attribute of its module, which is where pickle looks for its class.
+        return _again, (*self.__pydantic_generic_metadata__["args"], self.root)
+
     def sampler(self, stream: Stream) -> Callable[[], K]:
         """A closure that draws a key by comparing 53 bits with whole thresholds; a key of weight 0 never comes."""
         keys, bits = list(self.root), stream.bits
@@ -40,3 +44,7 @@ class Weighted(RootModel[Annotated[dict[K, float], BeforeValidator(refusing(_wei
         sums = list(accumulate(Fraction(repr(weight)) for weight in self.root.values()))
         thresholds = [int(each / sums[-1] * 2**53) for each in sums]
         return lambda: keys[bisect_right(thresholds, bits(53))]
+
+
+def _again(key: Any, root: dict[Any, float]) -> Weighted[Any]:
+    return Weighted[key].model_construct(root)

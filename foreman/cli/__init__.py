@@ -12,7 +12,24 @@ from typing import Annotated
 import typer
 
 import foreman
-from foreman.cli import agent, cause, crds, dev, diff, dispatch, explain, get, hunt, operator, run_task, serve, sim, zoo
+from foreman.cli import (
+    agent,
+    cause,
+    crds,
+    dev,
+    diff,
+    dispatch,
+    explain,
+    get,
+    hunt,
+    operator,
+    plan,
+    run_task,
+    serve,
+    sim,
+    sweep,
+    zoo,
+)
 
 app = typer.Typer(
     name="foreman",
@@ -25,6 +42,8 @@ app.add_typer(sim.app, name="sim")
 sim.app.command("serve")(serve.serve)
 sim.app.command("hunt")(hunt.hunt)
 sim.app.command("replay")(hunt.replay)
+sim.app.command("sweep")(sweep.sweep)
+sim.app.command("plan")(plan.plan)
 sim.app.command("cause")(cause.cause)
 sim.app.command("zoo")(zoo.zoo)
 sim.app.command("get")(get.get)

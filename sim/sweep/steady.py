@@ -1,0 +1,87 @@
+"""What the tasks of a run waited and how busy its slots were, from a moment on: what came before is warm-up.
+
+The moment is given, or found by MSER-5 (White, Cobb and Spratt 2000): of all cuts in the first half, the one that leaves the
+smallest standard error of what remains.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+
+from foreman.api import Phase
+from sim.selection import Change
+
+BATCH = 5
+_HELD = (Phase.RUNNING, Phase.VERIFYING)
+
+
+class Steady:
+    """Observes commits. Times in microseconds; one entry for each task that has ever been claimed, in the order of claims."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self.now = now
+        self.created = array("q")
+        self.waits = array("q")
+        self.busy: list[tuple[int, int]] = []
+        self._waiting: dict[str, int] = {}
+        self._claimed: dict[str, int] = {}
+
+    def committed(self, change: Change) -> None:
+        if change.kind != "AgenticTask":
+            return
+        key, old, new = change.key, change.old, change.new
+        if old is None:
+            self._waiting[key] = self.now()
+            return
+        was, phase = old.status.phase, None if new is None else new.status.phase
+        if was is phase:
+            return
+        if phase is Phase.RUNNING:
+            self._claimed[key] = self.now()
+            since = self._waiting.pop(key, None)
+            if since is not None:
+                self.created.append(since)
+                self.waits.append(self.now() - since)
+        elif was in _HELD and phase not in _HELD:
+            self.busy.append((self._claimed.pop(key), self.now()))
+
+    def told(self, cut: int, end: int, slots: int) -> dict[str, float]:
+        """Waits (seconds, from creation to the first claim) of tasks created from `cut` on, and the share of slot time that
+        was Running from then to `end`."""
+        waits = sorted(wait for since, wait in zip(self.created, self.waits, strict=True) if since >= cut)
+        held = [*self.busy, *((since, end) for since in self._claimed.values())]
+        busy = sum(max(0, min(until, end) - max(since, cut)) for since, until in held)
+        told = {f"wait_seconds.{name}": us / 1e6 for name, us in _ranks(waits).items()}
+        return told | {"utilisation": busy / (max(end - cut, 1) * max(slots, 1)), "warm_up_seconds": cut / 1e6}
+
+    def warm(self) -> int:
+        """Microseconds after which the waits look stationary."""
+        ordered = sorted(zip(self.created, self.waits, strict=True))
+        dropped = mser([wait for _, wait in ordered])
+        return ordered[dropped][0] if dropped else 0
+
+
+def _ranks(waits: Sequence[int]) -> dict[str, float]:
+    """Mean, nearest-rank percentiles and maximum of sorted waits; zeros of none."""
+    count = len(waits)
+    if not count:
+        return dict.fromkeys(("mean", "p50", "p95", "p99", "max"), 0.0)
+    ranks = {"p50": (count * 50 + 99) // 100, "p95": (count * 95 + 99) // 100, "p99": (count * 99 + 99) // 100}
+    return {"mean": sum(waits) / count, **{name: waits[rank - 1] for name, rank in ranks.items()}, "max": waits[-1]}
+
+
+def mser(series: Sequence[float]) -> int:
+    """How many of the first observations are warm-up, by MSER-5: a multiple of five, at most half."""
+    batches = [sum(series[at : at + BATCH]) / BATCH for at in range(0, len(series) - BATCH + 1, BATCH)]
+    best, cut = float("inf"), 0
+    total = squares = 0.0
+    for left in range(1, len(batches) + 1):
+        value = batches[-left]
+        total += value
+        squares += value * value
+        error = max(squares - total * total / left, 0.0) / left**2
+        at = len(batches) - left
+        if left >= BATCH and at <= len(batches) // 2 and error <= best:
+            best, cut = error, at
+    return cut * BATCH
