@@ -20,6 +20,7 @@ from foreman.cli import (
     diff,
     dispatch,
     explain,
+    from_cluster,
     get,
     hunt,
     operator,
@@ -44,6 +45,7 @@ sim.app.command("hunt")(hunt.hunt)
 sim.app.command("replay")(hunt.replay)
 sim.app.command("sweep")(sweep.sweep)
 sim.app.command("plan")(plan.plan)
+sim.app.command("from-cluster")(from_cluster.from_cluster)
 sim.app.command("cause")(cause.cause)
 sim.app.command("zoo")(zoo.zoo)
 sim.app.command("get")(get.get)

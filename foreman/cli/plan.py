@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -50,12 +51,12 @@ def plan(
 
     made, name = _prepared(file, slo, group, least, most, seeds, warm_up, sets or [])
     try:
-        with place(jobs, dask) as workers:
-            found = made.run(workers, _teller(made, quiet=as_json))
+        with place(jobs, dask) as workers, _telling(made, as_json) as tell:
+            found = made.run(workers, tell)
     except (NoWorkers, Unknown) as error:
         refuse(str(error))
     except KeyboardInterrupt:
-        typer.echo("interrupted: what was tried stands above", err=True)
+        _say(made, name, None, interrupted=True)
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(_told(made, name, found), indent=2))
@@ -96,12 +97,13 @@ def _prepared(
     return Plan(cells, wanted, least, most), name
 
 
-def _teller(made: Plan, quiet: bool) -> Any:
-    def tell(size: Size) -> None:
-        if not quiet:
-            typer.echo(f"{size.nodes:>5} nodes  {_line(made, size)}", err=True)
+@contextmanager
+def _telling(made: Plan, quiet: bool) -> Iterator[Callable[[Size], None]]:
+    """On a terminal, the size that was tried last."""
+    from rich.console import Console
 
-    return tell
+    with Console(stderr=True, quiet=quiet).status("trying sizes") as status:
+        yield lambda size: status.update(f"{size.nodes} nodes: {_line(made, size)}")
 
 
 def _line(made: Plan, size: Size) -> str:
@@ -124,7 +126,7 @@ def _told(made: Plan, name: str, found: Size | None) -> dict[str, Any]:
     }
 
 
-def _say(made: Plan, name: str, found: Size | None) -> None:
+def _say(made: Plan, name: str, found: Size | None, interrupted: bool = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -142,7 +144,9 @@ def _say(made: Plan, name: str, found: Size | None) -> None:
         table.add_row(str(size.nodes), *values, "met" if size.met else remark or "not met")
     console.print(table)
     asked = " and ".join(each.text for each in made.slos)
-    if found is None:
+    if interrupted:
+        typer.echo("interrupted before an answer")
+    elif found is None:
         typer.echo(
             f"no fleet up to {made.most} {name} nodes meets {asked}: raise --max, or see whether more nodes help at all"
         )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 MOST = 10_000
 """Values of one axis; more is a slip of the pen."""
 _EXAMPLE = "e.g. --vary fleet.gpu.count=10:100:10, or --vary policy=first-fit,best-fit"
-_RANGE = re.compile(r"(?P<first>[^:]+):(?P<last>[^:]+)(?::(?P<step>[^:]+))?")
+_RANGE = re.compile(r"(?P<first>[^:,\[{]+):(?P<last>[^:]+)(?::(?P<step>[^:]+))?")
 _NUMBER = re.compile(r"(?P<number>-?[0-9]+(\.[0-9]+)?)(?P<unit>[a-zµ]*)")
 _COMMA = re.compile(r",(?![^\[{]*[\]}])")
 

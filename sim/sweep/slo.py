@@ -13,6 +13,7 @@ from sim.sweep.estimate import Estimate
 _STATISTICS = ("mean", "p50", "p95", "p99", "max")
 _SHORT = {
     "failed": "tasks.failed",
+    "unended": "tasks.unended",
     "makespan": "makespan_seconds",
     "utilisation": "utilisation",
     "conflicts": "conflicts",

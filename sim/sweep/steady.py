@@ -48,12 +48,13 @@ class Steady:
 
     def told(self, cut: int, end: int, slots: int) -> dict[str, float]:
         """Waits (seconds, from creation to the first claim) of tasks created from `cut` on, and the share of slot time that
-        was Running from then to `end`."""
+        was Running from then (or the first task) to `end`."""
         waits = sorted(wait for since, wait in zip(self.created, self.waits, strict=True) if since >= cut)
         held = [*self.busy, *((since, end) for since in self._claimed.values())]
-        busy = sum(max(0, min(until, end) - max(since, cut)) for since, until in held)
+        begin = max(cut, min(self.created, default=0))
+        busy = sum(max(0, min(until, end) - max(since, begin)) for since, until in held)
         told = {f"wait_seconds.{name}": us / 1e6 for name, us in _ranks(waits).items()}
-        return told | {"utilisation": busy / (max(end - cut, 1) * max(slots, 1)), "warm_up_seconds": cut / 1e6}
+        return told | {"utilisation": busy / (max(end - begin, 1) * max(slots, 1)), "warm_up_seconds": cut / 1e6}
 
     def warm(self) -> int:
         """Microseconds after which the waits look stationary."""
