@@ -79,9 +79,9 @@ class Outcome:
             else:
                 self.failures.append(Failure(vary, row["seed"], row["verdict"], row["error"]))
         self.metrics = [name for name in metrics if name != "seed" and not name.startswith("vary.")]
-        asked = list(product(*(map(typed, each) for each in axes.values())))
+        asked = {vary: place for place, vary in enumerate(product(*(map(typed, each) for each in axes.values())))}
         self.settings: list[Vary] = [vary for vary in asked if vary in self._good]
-        self.failures.sort(key=lambda each: (asked.index(each.vary), each.seed))
+        self.failures.sort(key=lambda each: (asked[each.vary], each.seed))
 
     def estimate(self, vary: Vary, metric: str) -> Estimate:
         return estimate([row.get(metric, 0) for row in self._good[vary]])
