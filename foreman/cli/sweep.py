@@ -164,7 +164,7 @@ def _tell(
         from sim.sweep.picture import picture
 
         try:
-            picture(outcome, shown, plot)
+            picture(outcome, shown).save(plot)
         except (OSError, ValueError) as error:
             refuse(f"cannot write {plot}: {error}")
     if as_json:

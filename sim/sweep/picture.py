@@ -4,8 +4,11 @@ the others."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from sim.sweep.sweep import Outcome, Vary
 
@@ -14,13 +17,28 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0
 LINES = 8
 MARKS = "osD^v<>P"
 APART = 0.08
+DPI = 130
 WIDTH, HEIGHT = 5.2, 3.6
 
 
-def picture(outcome: Outcome, metrics: Sequence[str], path: Path) -> None:
-    """Draw to a PNG, SVG or PDF. At most eight lines: more cannot be told apart. Raises ValueError, OSError."""
-    from matplotlib.figure import Figure
+class Picture:
+    """A figure that a notebook shows as it stands."""
 
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+
+    def _repr_png_(self) -> bytes:
+        drawn = BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=DPI)
+        return drawn.getvalue()
+
+    def save(self, path: Path) -> None:
+        """To PNG, SVG or PDF, by the name's end. Raises OSError, ValueError."""
+        self.figure.savefig(path, dpi=DPI)
+
+
+def picture(outcome: Outcome, metrics: Sequence[str]) -> Picture:
+    """At most eight lines: more cannot be told apart. Raises ValueError."""
     rest = list(dict.fromkeys(vary[1:] for vary in outcome.settings))
     if len(rest) > LINES:
         raise ValueError(f"{len(rest)} lines cannot be told apart: put the axis with most values first, or vary fewer")
@@ -34,7 +52,7 @@ def picture(outcome: Outcome, metrics: Sequence[str], path: Path) -> None:
         _dress(axes, outcome, metric)
     if any(rest):
         axes.legend(title=", ".join(outcome.axes[1:]), frameon=False)
-    figure.savefig(path, dpi=130)
+    return Picture(figure)
 
 
 def _line(axes: Any, outcome: Outcome, metric: str, rest: Vary, line: int, aside: float) -> None:
@@ -49,7 +67,7 @@ def _line(axes: Any, outcome: Outcome, metric: str, rest: Vary, line: int, aside
         axes.plot(values, means, label=label, **style)
         if all(each.runs > 1 for each in found):
             low, high = [each.low for each in found], [each.high for each in found]
-            axes.fill_between(values, low, high, color=COLOURS[line], alpha=0.2, linewidth=0)
+            axes.fill_between(values, low, high, color=COLOURS[line], alpha=0.12, linewidth=0)
     else:
         half = [each.half if each.runs > 1 else 0.0 for each in found]
         at = [place + aside for place in range(len(values))]

@@ -7,7 +7,7 @@ smallest standard error of what remains.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from foreman.api import Phase
 from sim.selection import Change
@@ -47,20 +47,44 @@ class Steady:
             self.busy.append((self._claimed.pop(key), self.now()))
 
     def told(self, cut: int, end: int, slots: int) -> dict[str, float]:
-        """Waits (seconds, from creation to the first claim) of tasks created from `cut` on, and the share of slot time that
-        was Running from then (or the first task) to `end`."""
+        """Waits (seconds, from creation to the first claim) of tasks created from `cut` on, and, from then (or the first task)
+        to `end`, the shares of slot time that was used and that was stranded: free while some task waited, be it for its
+        dependencies. What never began does not count as waiting."""
         waits = sorted(wait for since, wait in zip(self.created, self.waits, strict=True) if since >= cut)
         held = [*self.busy, *((since, end) for since in self._claimed.values())]
         begin = max(cut, min(self.created, default=0))
         busy = sum(max(0, min(until, end) - max(since, begin)) for since, until in held)
+        waited = [(since, since + wait) for since, wait in zip(self.created, self.waits, strict=True)]
+        whole = max(end - begin, 1) * max(slots, 1)
         told = {f"wait_seconds.{name}": us / 1e6 for name, us in _ranks(waits).items()}
-        return told | {"utilisation": busy / (max(end - begin, 1) * max(slots, 1)), "warm_up_seconds": cut / 1e6}
+        stranded = stranding(held, waited, slots, begin, end) / whole
+        return told | {"utilisation": busy / whole, "stranded": stranded, "warm_up_seconds": cut / 1e6}
 
     def warm(self) -> int:
         """Microseconds after which the waits look stationary."""
         ordered = sorted(zip(self.created, self.waits, strict=True))
         dropped = mser([wait for _, wait in ordered])
         return ordered[dropped][0] if dropped else 0
+
+
+Span = tuple[int, int]
+
+
+def stranding(held: Iterable[Span], waited: Iterable[Span], slots: int, begin: int, end: int) -> int:
+    """Slot-microseconds from `begin` to `end` in which a slot was free while some task waited."""
+    moves: list[tuple[int, int, int]] = []
+    for spans, used, waiting in ((held, 1, 0), (waited, 0, 1)):
+        for since, until in spans:
+            if since < until:
+                moves += [(since, used, waiting), (until, -used, -waiting)]
+    total = used = waiting = 0
+    at = begin
+    for moment, more, queue in sorted(moves):
+        now = min(max(moment, begin), end)
+        if waiting:
+            total += (now - at) * max(slots - used, 0)
+        at, used, waiting = now, used + more, waiting + queue
+    return total
 
 
 def _ranks(waits: Sequence[int]) -> dict[str, float]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import run
 
 from foreman.api import Phase
-from sim.sweep.steady import BATCH, Steady, mser
+from sim.sweep.steady import BATCH, Steady, mser, stranding
 
 QUEUE = """
 fleet: {gpu: {count: 1}}
@@ -59,3 +59,22 @@ def test_at_most_half_is_cut_in_whole_batches(series: list[float]) -> None:
     cut = mser(series)
     assert cut % BATCH == 0
     assert cut <= len(series) / 2 + BATCH
+
+
+def test_a_slot_is_stranded_while_it_is_free_and_something_waits() -> None:
+    assert stranding([(0, 10)], [(0, 4)], slots=2, begin=0, end=10) == 4
+    assert stranding([(0, 10)], [(0, 4)], slots=1, begin=0, end=10) == 0
+    assert stranding([], [(2, 5), (4, 20)], slots=3, begin=0, end=10) == 3 * 8
+    assert stranding([], [], slots=3, begin=0, end=10) == 0
+
+
+_SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)).map(sorted).map(tuple), max_size=8)
+
+
+@given(_SPANS, _SPANS, st.integers(1, 9), st.integers(0, 15))
+def test_stranding_is_what_counting_moment_by_moment_gives(held: list, waited: list, slots: int, begin: int) -> None:
+    def at(spans: list, moment: int) -> int:
+        return sum(since <= moment < until for since, until in spans)
+
+    counted = sum(max(slots - at(held, t), 0) for t in range(begin, 30) if at(waited, t))
+    assert stranding(held, waited, slots, begin, 30) == counted

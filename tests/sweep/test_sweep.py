@@ -194,10 +194,13 @@ def test_processes_run_cells(small: str) -> None:
 def test_a_picture_has_a_panel_for_each_metric(small: str, tmp_path: Path) -> None:
     made, _ = swept(small, tmp_path / "a.parquet", seeds=2)
     outcome = Outcome(made.sheet.rows, made.sheet.about["axes"])
-    picture(outcome, ["wait_seconds.mean", "utilisation"], tmp_path / "a.png")
+    drawn = picture(outcome, ["wait_seconds.mean", "utilisation"])
+    assert [axes.get_title(loc="left") for axes in drawn.figure.axes] == ["wait_seconds.mean", "utilisation"]
+    assert [len(axes.get_lines()) for axes in drawn.figure.axes] == [2, 2]
+    drawn.save(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="cannot be told apart"):
-        picture(Outcome(_many(), {"a": ["1"], "b": [str(n) for n in range(9)]}), ["m"], tmp_path / "b.png")
+        picture(Outcome(_many(), {"a": ["1"], "b": [str(n) for n in range(9)]}), ["m"])
 
 
 def _many() -> list[Row]:
