@@ -42,6 +42,7 @@ ENTRY_POINTS = (
     "foreman/kube/bench.py",
     "sim/bench.py",
     "sim/soak.py",
+    "sim/sweep/table.py",
     "sim/testing.py",
 )
 

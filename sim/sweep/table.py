@@ -20,11 +20,12 @@ def table(
     sets: Sequence[str] = (),
     warm_up: int = 0,
     jobs: int | None = None,
+    violations: bool = False,
 ) -> Any:
     """Run a scenario (a file, or the name of one that ships) in every combination of `vary`, each under `seeds` seeds.
 
-    A row for each run: `vary.PATH` columns, `seed`, and all its numbers. `warm_up`: microseconds, or AUTO. Raises BadScenario,
-    and RuntimeError for the first run that crashes or violates an invariant.
+    A row for each run: `vary.PATH` columns, `seed`, and all its numbers. `warm_up`: microseconds, or AUTO. `violations`:
+    also of runs that violate an invariant. Raises BadScenario, and RuntimeError for the first run that fails.
     """
     import pandas
 
@@ -38,6 +39,8 @@ def table(
             rows = [row for _, row in workers.run(cells)]
     outcome = Outcome(rows, {each.path: each.values for each in axes})
     for failure in outcome.failures:
+        if violations and failure.verdict in ("safety", "liveness"):
+            continue
         raise RuntimeError(f"{failure.vary} --seed {failure.seed}: {failure.verdict}: {failure.error}")
     place = {tuple(map(str, each.vary.values())): number for number, each in enumerate(settings)}
     rows.sort(key=lambda row: (place[tuple(str(row[f"vary.{each.path}"]) for each in axes)], row["seed"]))
