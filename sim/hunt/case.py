@@ -61,7 +61,7 @@ def record(data: Data, schedule: Schedule | None, invariant: str, product: Produ
     broken = run_until_broken(world, invariant)
     if broken is None:
         return None
-    late = [each.late().model_dump(mode="json") for each in recorded.late]
+    late = [each.late().model_dump(mode="json", exclude_defaults=True) for each in recorded.late]
     return Case({**data, "schedule": late}, broken)
 
 
