@@ -1,0 +1,115 @@
+"""Smaller scenarios: step by step, whatever a scenario has; and from below, the smallest of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import islice, product
+from typing import Any
+
+from sim.hunt.case import UNTOUCHED, Data, bulk
+
+Path = tuple[Any, ...]
+UNPLAYED = ("story", "bug", "recorded")
+"""What no run depends on."""
+GROUPS = 4
+"""Groups of nodes of which tiny scenarios are made."""
+FEW = (1, 2)
+
+
+def played(data: Data) -> Data:
+    """The scenario without what no run depends on."""
+    return {key: value for key, value in data.items() if key not in UNPLAYED}
+
+
+def smaller(data: Data) -> Iterator[Data]:
+    """Scenarios that are a step smaller, the largest steps first: without one of its parts, or with a smaller number.
+
+    A part left out takes its default. Not all of them are valid.
+    """
+    for path, value in _parts(data):
+        if _may_go(data, path):
+            yield from _if_smaller(_without(data, path), data)
+        if type(value) is int:
+            for number in sorted({0, 1, 2, value // 2, value - 1}):
+                if 0 <= number < value:
+                    yield from _if_smaller(_with(data, path, number), data)
+
+
+def _parts(data: Data) -> Iterator[tuple[Path, Any]]:
+    """Every part of the scenario, breadth first, but for what says nothing of its size."""
+    level: list[tuple[Path, Any]] = [((key,), value) for key, value in data.items() if key not in UNTOUCHED]
+    while level:
+        yield from level
+        level = [((*path, step), value) for path, whole in level for step, value in _inside(whole)]
+
+
+def _inside(whole: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(whole, dict):
+        yield from whole.items()
+    elif isinstance(whole, list):
+        yield from enumerate(whole)
+
+
+def _may_go(data: Data, path: Path) -> bool:
+    return path != ("fleet",)
+
+
+def _if_smaller(candidate: Data, than: Data) -> Iterator[Data]:
+    if bulk(candidate) < bulk(than):
+        yield candidate
+
+
+def _without(data: Data, path: Path) -> Data:
+    copied, holder = _opened(data, path)
+    del holder[path[-1]]
+    return copied
+
+
+def _with(data: Data, path: Path, value: Any) -> Data:
+    copied, holder = _opened(data, path)
+    holder[path[-1]] = value
+    return copied
+
+
+def _opened(data: Data, path: Path) -> tuple[Data, Any]:
+    """A copy of the data, and what in it holds the end of the path."""
+    copied = deepcopy(data)
+    holder: Any = copied
+    for step in path[:-1]:
+        holder = holder[step]
+    return copied, holder
+
+
+def tiny(data: Data) -> list[Data]:
+    """The scenario with one or two of everything, bare or with all it says of them, smallest first: operators, nodes and
+    twins of one group, tasks of its workload."""
+    made: dict[str, Data] = {}
+    for group, bare in product(islice(data["fleet"], GROUPS), (True, False)):
+        for replicas, count, twins, tasks in product(FEW, FEW, FEW, FEW):
+            small = deepcopy(_bare(data) if bare else data)
+            nodes = {} if bare else small["fleet"][group]
+            _shrink(nodes, "count", count, data["fleet"][group])
+            _shrink(nodes, "twins", twins, data["fleet"][group])
+            small["fleet"] = {group: nodes}
+            _shrink(small.setdefault("operators", {}), "replicas", replicas, data.get("operators", {}))
+            if "workload" in data:
+                _shrink(small.setdefault("workload", {}), "count", tasks, data["workload"])
+            made[str(small)] = small
+    return sorted((each for each in made.values() if bulk(each) < bulk(data)), key=bulk)
+
+
+_BARE = (*UNTOUCHED, "tasks", "workloads", "faults", "checks", "network", "until")
+
+
+def _bare(data: Data) -> Data:
+    """What a scenario is about, without how it goes in detail."""
+    return {key: value for key, value in data.items() if key in _BARE}
+
+
+def _shrink(part: Data, field: str, number: int, whole: Data) -> None:
+    """`number` of it, but no more than there were; one is the default."""
+    number = min(number, whole.get(field, 1))
+    part.pop(field, None)
+    if number > 1 or field == "count":
+        part[field] = number
