@@ -19,12 +19,12 @@ from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import TIE, Made, Schedule
 
-ROUND, ROUNDS = 40, 3
-"""Fresh schedules tried of each tiny scenario before the next, and how often all of them have their turn."""
+ROUND, ROUNDS, LEAP = 10, 10, 1_000
+"""Fresh schedules tried of each tiny scenario before the next, how often all of them have their turn, and runs in all."""
 FRESH = 4
 """Fresh schedules tried of each smaller scenario."""
-AGAIN = 300
-"""Fresh schedules tried of the smallest scenario, for one with fewer choices."""
+AGAIN, FEW = 300, 4
+"""Fresh schedules tried of the smallest scenario, as long as it takes more than so few choices."""
 
 
 class Spent(Exception):
@@ -60,19 +60,25 @@ class Shrink:
             self._step()
             self._keep(self._reduced(self.case))
         for number in range(AGAIN):
+            if len(self.case.late) <= FEW:
+                break
             fresh = self._record(self.case.data, FewValued(number), number)
             if fresh is not None:
                 self._keep(self._reduced(fresh))
 
     def _leap(self) -> None:
         """Step by step takes long, and gets stuck: the smallest scenarios of its kind are tried first, from the smallest up."""
-        known = tiny(self.case.data)
-        for first in range(0, ROUND * ROUNDS, ROUND):
-            for data in known:
-                if bulk(data) >= bulk(self.case.data):
-                    break
-                if self._valid(data) and self._breaks(data, range(first, first + ROUND)):
-                    break
+        whole = self.case
+        for known in (tiny(whole.data, bare=True), tiny(whole.data, bare=False)):
+            known, last = [data for data in known if self._valid(data)], self.tried + LEAP
+            for first in range(0, ROUND * ROUNDS, ROUND):
+                for data in known:
+                    if bulk(data) >= bulk(self.case.data) or self.tried > last:
+                        break
+                    if self._breaks(data, range(first, first + ROUND)):
+                        break
+            if self.case != whole:
+                return
 
     def _step(self) -> None:
         """Every smaller scenario in turn; one that still breaks is taken, and the next are made from it."""

@@ -15,6 +15,8 @@ UNPLAYED = ("story", "bug", "recorded")
 GROUPS = 4
 """Groups of nodes of which tiny scenarios are made."""
 FEW = (1, 2)
+BARE = (*UNTOUCHED, "tasks", "workloads", "faults", "checks", "network", "until")
+"""What a scenario is about, without how it goes in detail."""
 
 
 def played(data: Data) -> Data:
@@ -81,13 +83,14 @@ def _opened(data: Data, path: Path) -> tuple[Data, Any]:
     return copied, holder
 
 
-def tiny(data: Data) -> list[Data]:
-    """The scenario with one or two of everything, bare or with all it says of them, smallest first: operators, nodes and
-    twins of one group, tasks of its workload."""
+def tiny(data: Data, bare: bool) -> list[Data]:
+    """The scenario with one or two of everything, smallest first: operators, nodes and twins of one group, tasks of its
+    workload. `bare`: without what it says of them, so that one group is like another."""
     made: dict[str, Data] = {}
-    for group, bare in product(islice(data["fleet"], GROUPS), (True, False)):
+    told = {key: value for key, value in data.items() if key in BARE} if bare else data
+    for group in islice(data["fleet"], 1 if bare else GROUPS):
         for replicas, count, twins, tasks in product(FEW, FEW, FEW, FEW):
-            small = deepcopy(_bare(data) if bare else data)
+            small = deepcopy(told)
             nodes = {} if bare else small["fleet"][group]
             _shrink(nodes, "count", count, data["fleet"][group])
             _shrink(nodes, "twins", twins, data["fleet"][group])
@@ -97,14 +100,6 @@ def tiny(data: Data) -> list[Data]:
                 _shrink(small.setdefault("workload", {}), "count", tasks, data["workload"])
             made[str(small)] = small
     return sorted((each for each in made.values() if bulk(each) < bulk(data)), key=bulk)
-
-
-_BARE = (*UNTOUCHED, "tasks", "workloads", "faults", "checks", "network", "until")
-
-
-def _bare(data: Data) -> Data:
-    """What a scenario is about, without how it goes in detail."""
-    return {key: value for key, value in data.items() if key in _BARE}
 
 
 def _shrink(part: Data, field: str, number: int, whole: Data) -> None:
