@@ -145,13 +145,14 @@ def _pace(found: Hunt) -> str:
 
 def _smallest(found: Hunt, seconds: float, console: Console) -> Case | None:
     from sim.hunt.case import case_of
+    from sim.hunt.search import Budget
     from sim.hunt.shrink import Shrink
 
     assert found.found is not None
     case = case_of(found.scenario, found.found)
     if case is None:
         return None
-    shrinking = Shrink(case, seconds)
+    shrinking = Shrink(case, Budget(None, seconds))
     with console.status("making it smaller"):
         return shrinking.run()
 

@@ -14,17 +14,18 @@ from sim.collector import uncollected
 from sim.hunt.case import Case, Data, bulk, record
 from sim.hunt.schedules import FewValued
 from sim.hunt.search import Budget
-from sim.hunt.smaller import played, smaller, tiny
+from sim.hunt.smaller import kinds, played, smaller
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import TIE, Made, Schedule
 
-ROUND, ROUNDS, LEAP = 10, 10, 1_000
+ROUND, ROUNDS, LEAP = 10, 10, 600
 """Fresh schedules tried of each tiny scenario before the next, how often all of them have their turn, and runs in all."""
 FRESH = 4
 """Fresh schedules tried of each smaller scenario."""
 AGAIN, FEW = 300, 4
 """Fresh schedules tried of the smallest scenario, as long as it takes more than so few choices."""
+A_WHILE = Budget(None, 20.0)
 
 
 class Spent(Exception):
@@ -34,7 +35,7 @@ class Spent(Exception):
 class Shrink:
     """`tried`: runs so far."""
 
-    def __init__(self, case: Case, budget: Budget = Budget(None, 20.0), product: Product | None = None) -> None:
+    def __init__(self, case: Case, budget: Budget = A_WHILE, product: Product | None = None) -> None:
         self.case = case._replace(data=played(case.data))
         self.budget = budget
         self.product = product
@@ -57,8 +58,8 @@ class Shrink:
         before = None
         while before != self.case:
             before = self.case
-            self._step()
             self._keep(self._reduced(self.case))
+            self._step()
         for number in range(AGAIN):
             if len(self.case.late) <= FEW:
                 break
@@ -69,7 +70,7 @@ class Shrink:
     def _leap(self) -> None:
         """Step by step takes long, and gets stuck: the smallest scenarios of its kind are tried first, from the smallest up."""
         whole = self.case
-        for known in (tiny(whole.data, bare=True), tiny(whole.data, bare=False)):
+        for known in kinds(whole.data):
             known, last = [data for data in known if self._valid(data)], self.tried + LEAP
             for first in range(0, ROUND * ROUNDS, ROUND):
                 for data in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from itertools import islice, product
 from typing import Any
@@ -15,7 +15,7 @@ UNPLAYED = ("story", "bug", "recorded")
 GROUPS = 4
 """Groups of nodes of which tiny scenarios are made."""
 FEW = (1, 2)
-BARE = (*UNTOUCHED, "tasks", "workloads", "faults", "checks", "network", "until")
+BARE = (*UNTOUCHED, "tasks", "workloads", "faults", "checks", "network", "policy", "until")
 """What a scenario is about, without how it goes in detail."""
 
 
@@ -30,7 +30,7 @@ def smaller(data: Data) -> Iterator[Data]:
     A part left out takes its default. Not all of them are valid.
     """
     for path, value in _parts(data):
-        if _may_go(data, path):
+        if path != ("fleet",):
             yield from _if_smaller(_without(data, path), data)
         if type(value) is int:
             for number in sorted({0, 1, 2, value // 2, value - 1}):
@@ -51,10 +51,6 @@ def _inside(whole: Any) -> Iterator[tuple[Any, Any]]:
         yield from whole.items()
     elif isinstance(whole, list):
         yield from enumerate(whole)
-
-
-def _may_go(data: Data, path: Path) -> bool:
-    return path != ("fleet",)
 
 
 def _if_smaller(candidate: Data, than: Data) -> Iterator[Data]:
@@ -83,28 +79,31 @@ def _opened(data: Data, path: Path) -> tuple[Data, Any]:
     return copied, holder
 
 
-def tiny(data: Data, bare: bool) -> list[Data]:
-    """The scenario with one or two of everything, smallest first: operators, nodes and twins of one group, tasks of its
-    workload. `bare`: without what it says of them, so that one group is like another."""
+def kinds(data: Data) -> Iterator[list[Data]]:
+    """The tiny scenarios of the kind of `data`, in lists: without what it says in detail, then with it; the same without
+    faults, then with them."""
+    calm = {key: value for key, value in data.items() if key != "faults"}
+    for whole in (calm, data) if "faults" in data else (data,):
+        yield _tiny(data, {key: value for key, value in whole.items() if key in BARE}, [{}])
+        yield _tiny(data, whole, islice(data["fleet"].values(), GROUPS))
+
+
+def _tiny(data: Data, told: Data, groups: Iterable[Data]) -> list[Data]:
+    """One or two of everything, smallest first: operators, nodes and twins of a group, tasks of the workload."""
     made: dict[str, Data] = {}
-    told = {key: value for key, value in data.items() if key in BARE} if bare else data
-    for group in islice(data["fleet"], 1 if bare else GROUPS):
+    names = data["fleet"]
+    for (name, whole), nodes in zip(names.items(), groups, strict=False):
         for replicas, count, twins, tasks in product(FEW, FEW, FEW, FEW):
             small = deepcopy(told)
-            nodes = {} if bare else small["fleet"][group]
-            _shrink(nodes, "count", count, data["fleet"][group])
-            _shrink(nodes, "twins", twins, data["fleet"][group])
-            small["fleet"] = {group: nodes}
-            _shrink(small.setdefault("operators", {}), "replicas", replicas, data.get("operators", {}))
+            group = {**nodes, **_few("count", count, whole), **_few("twins", twins, whole)}
+            small["fleet"] = {name: group}
+            small["operators"] = told.get("operators", {}) | _few("replicas", replicas, data.get("operators", {}))
             if "workload" in data:
-                _shrink(small.setdefault("workload", {}), "count", tasks, data["workload"])
+                small["workload"] = told.get("workload", {}) | _few("count", tasks, data["workload"])
             made[str(small)] = small
     return sorted((each for each in made.values() if bulk(each) < bulk(data)), key=bulk)
 
 
-def _shrink(part: Data, field: str, number: int, whole: Data) -> None:
-    """`number` of it, but no more than there were; one is the default."""
-    number = min(number, whole.get(field, 1))
-    part.pop(field, None)
-    if number > 1 or field == "count":
-        part[field] = number
+def _few(field: str, number: int, whole: Data) -> Data:
+    """`number` of it, but no more than there were."""
+    return {field: min(number, whole.get(field, 1))}
