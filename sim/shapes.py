@@ -199,7 +199,7 @@ class Poisson(Strict):
             yield total >> 20
 
     def gap(self) -> Distribution | None:
-        return Exponential(exponential=self.poisson)
+        return Exponential.model_validate({"exponential": f"{self.poisson}us"})
 
 
 class _Bursts(Strict):

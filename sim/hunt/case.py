@@ -105,7 +105,7 @@ def _actors(data: Data) -> tuple[int, int]:
 
 
 def _tasks(data: Data) -> int:
-    issues = sum(len(each["spec"].get("issues") or ()) for each in data.get("workloads", {}).values())
+    issues = sum(len(each.get("spec", {}).get("issues") or ()) for each in data.get("workloads", {}).values())
     return int((data.get("workload") or {}).get("count", 0) + len(data.get("tasks", {})) + issues)
 
 

@@ -1,7 +1,7 @@
 """Making a case smaller: the scenario and its faults, then the choices of its schedule, until nothing more can go.
 
-A smaller scenario sends other messages, so a schedule seldom carries over: where the case does not break by what is left of its
-own, a few fresh schedules are tried. Whatever is kept has been run and breaks the same invariant.
+A smaller scenario sends other messages, so that a long schedule seldom carries over, a short one often: choices are reduced
+before the scenario is made smaller step by step. Whatever is kept has been run and breaks the same invariant.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import TIE, Made, Schedule
 
-ROUND, ROUNDS, LEAP = 10, 10, 600
+ROUND, ROUNDS, LEAP = 10, 10, 300
 """Fresh schedules tried of each tiny scenario before the next, how often all of them have their turn, and runs in all."""
-FRESH = 4
-"""Fresh schedules tried of each smaller scenario."""
 AGAIN, FEW = 300, 4
 """Fresh schedules tried of the smallest scenario, as long as it takes more than so few choices."""
 A_WHILE = Budget(None, 20.0)
@@ -68,7 +66,10 @@ class Shrink:
                 self._keep(self._reduced(fresh))
 
     def _leap(self) -> None:
-        """Step by step takes long, and gets stuck: the smallest scenarios of its kind are tried first, from the smallest up."""
+        """Step by step takes long, and gets stuck: the smallest scenarios of its kind are tried first, from the smallest up.
+
+        Where one breaks, what is left of its choices often breaks a smaller one too.
+        """
         whole = self.case
         for known in kinds(whole.data):
             known, last = [data for data in known if self._valid(data)], self.tried + LEAP
@@ -76,7 +77,8 @@ class Shrink:
                 for data in known:
                     if bulk(data) >= bulk(self.case.data) or self.tried > last:
                         break
-                    if self._breaks(data, range(first, first + ROUND)):
+                    if self._by_its_own(data) or self._breaks(data, range(first, first + ROUND)):
+                        self._keep(self._reduced(self.case))
                         break
             if self.case != whole:
                 return
@@ -92,13 +94,18 @@ class Shrink:
         if named in tried or not self._valid(data):
             return False
         tried.add(named)
-        return self._keep(self._record(data, None)) or self._breaks(data, range(FRESH))
+        return self._by_its_own(data)
 
     def _valid(self, data: Data) -> bool:
         try:
             return not validate.problems(Scenario.model_validate({**data, "schedule": None}))
         except ValueError:
             return False
+
+    def _by_its_own(self, data: Data) -> bool:
+        """Whether it breaks by the choices of the case, as far as they carry over."""
+        own = {name: self.case.data[name] for name in ("seed", "schedule") if name in self.case.data}
+        return self._keep(self._record(data | own, None))
 
     def _breaks(self, data: Data, numbers: Iterable[int]) -> bool:
         return any(self._keep(self._record(data, FewValued(number), number)) for number in numbers)
