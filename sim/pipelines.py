@@ -13,6 +13,7 @@ from sim.draw import Stream
 from sim.executor import Plan
 from sim.host import SECOND, Process
 from sim.scenario import Behaviour, Scenario, WorkloadSeed
+from sim.schedule import Schedule
 from sim.selection import Change
 from sim.workload import Chances
 
@@ -57,15 +58,17 @@ class ChildPlans(dict[str, Plan]):
     """How executions will go; that of a Workload's task is drawn when it first runs, from a stream of its own: whatever else
     happens, it is the same."""
 
-    def __init__(self, scenario: Scenario, seed: int, server: ApiServer) -> None:
+    def __init__(self, scenario: Scenario, seed: int, server: ApiServer, schedule: Schedule) -> None:
         super().__init__()
+        self.schedule = schedule
         self.scenario = scenario
         self.seed = seed
         self.server = server
 
     def __missing__(self, key: str) -> Plan:
         task: AgenticTask = self.server.tables["AgenticTask"][key]
-        plan = self[key] = Chances(self._behaviour(task), Stream(self.seed, f"child/{key}")).plan()
+        chances = Chances(self._behaviour(task), Stream(self.seed, f"child/{key}"), self.schedule)
+        plan = self[key] = chances.plan(key)
         return plan
 
     def _behaviour(self, task: AgenticTask) -> Behaviour:

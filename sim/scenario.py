@@ -295,7 +295,7 @@ class Recorded(Strict):
 class Scenario(Strict):
     """A whole experiment. `until` ends it at the latest; it ends earlier when every task has ended and the faults are over.
 
-    With a `schedule` every message is as quick as its distribution allows, except those listed there.
+    With a `schedule` every message, boot, arrival and work is as quick as its distribution allows, except what is listed there.
     `allowCycles` and `allowMissing` admit tasks that wait for each other, or name tasks and agents that do not exist.
     """
 

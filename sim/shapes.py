@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from foreman.durations import LONGEST
-from sim.draw import Stream
+from sim.draw import Distribution, Exponential, Stream
 from sim.kinds import Family, Strict, Whole, Width
 from sim.units import Duration, Interval, Rate
 
@@ -161,7 +161,13 @@ class _At(Strict):
     at: Duration = 0
 
 
-class Batch(Strict):
+class _Regular(Strict):
+    def gap(self) -> Distribution | None:
+        """How long it may be from one arrival to the next; None where that is not left to chance."""
+        return None
+
+
+class Batch(_Regular):
     """All at once."""
 
     batch: _At = _At()
@@ -171,7 +177,7 @@ class Batch(Strict):
         return repeat(self.batch.at, count)
 
 
-class Every(Strict):
+class Every(_Regular):
     """One each interval, the first at 0."""
 
     every: Interval
@@ -192,13 +198,16 @@ class Poisson(Strict):
             total += mean * draw()
             yield total >> 20
 
+    def gap(self) -> Distribution | None:
+        return Exponential.model_validate({"exponential": f"{self.poisson}us"})
+
 
 class _Bursts(Strict):
     size: Annotated[int, Whole(1, 10**9)]
     every: Interval
 
 
-class Bursts(Strict):
+class Bursts(_Regular):
     """`size` at once each interval, the first at 0."""
 
     bursts: _Bursts

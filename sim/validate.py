@@ -13,6 +13,7 @@ from sim.memory import too_large
 from sim.names import host_names, is_generated, is_label, node_names
 from sim.references import agents, cycles, dependencies, expectations, targets, triggers
 from sim.scenario import Scenario
+from sim.schedule import OF_TASKS
 from sim.source import Path, Problem
 
 
@@ -107,10 +108,31 @@ def _clashes(scenario: Scenario) -> Iterator[Problem]:
 
 def _late(scenario: Scenario) -> Iterator[Problem]:
     known = host_names(scenario) if scenario.schedule else []
+    listed: set[tuple[str, str, int]] = set()
     for number, each in enumerate(scenario.schedule or ()):
-        if each.host not in known:
+        path: Path = ("schedule", number)
+        if each.way in OF_TASKS:
+            if not _has_task(scenario, each.who):
+                yield (*path, "task"), f"no task {each.task!r}{did_you_mean(each.task, scenario.tasks)}"
+        elif each.host not in known:
             near = did_you_mean(each.host, known)
-            yield ("schedule", number, "host"), f"no host {each.host!r}: expected {', '.join(known[:8])}{near}"
+            yield (*path, "host"), f"no host {each.host!r}: expected {', '.join(known[:8])}{near}"
+        elif each.way == "boot" and each.host == "user":
+            yield (*path, "host"), "the user is there from the start: expected an operator or an agent"
+        if (each.who, each.way, each.nth) in listed:
+            yield path, "listed twice: expected each message, boot, arrival and work once"
+        listed.add((each.who, each.way, each.nth))
+
+
+def _has_task(scenario: Scenario, key: str) -> bool:
+    """Whether there is such a task; those of a Workload are named when it is rendered."""
+    namespace, _, name = key.partition("/")
+    if name in scenario.tasks and scenario.tasks[name].namespace == namespace:
+        return True
+    made = scenario.workload is not None and scenario.workload.namespace == namespace
+    if made and is_generated(scenario.workload, name):  # type: ignore[arg-type]
+        return True
+    return any(seed.namespace == namespace and name.startswith(f"{each}-") for each, seed in scenario.workloads.items())
 
 
 def _speeds(scenario: Scenario) -> Iterator[Problem]:

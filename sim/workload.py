@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from foreman.api import Agent, AgenticTask, ModelEndpoint, ObjectMeta, Provider, from_wire
-from sim.draw import Sampler, Stream, Weighted
+from sim.draw import Distribution, Fixed, Sampler, Stream, Weighted
 from sim.executor import Plan
-from sim.names import number_width
+from sim.names import generated_name, number_width
 from sim.scenario import Behaviour, NodeGroup, Scenario, TaskClass, Workload
+from sim.schedule import Schedule
 
 
 class Arrival(NamedTuple):
@@ -24,10 +25,10 @@ class Arrival(NamedTuple):
     plan: Plan
 
 
-def arrivals(scenario: Scenario, seed: int) -> Iterator[Arrival]:
+def arrivals(scenario: Scenario, seed: int, schedule: Schedule) -> Iterator[Arrival]:
     """All tasks of the scenario in order of creation: explicit ones first where times are equal."""
-    explicit = sorted(_explicit(scenario, seed), key=lambda arrival: arrival.at)
-    generated = _generated(scenario, scenario.workload, seed) if scenario.workload else iter(())
+    explicit = sorted(_explicit(scenario, seed, schedule), key=lambda arrival: arrival.at)
+    generated = _generated(scenario, scenario.workload, seed, schedule) if scenario.workload else iter(())
     if not explicit:
         yield from generated
         return
@@ -82,11 +83,13 @@ def endpoints_of(group: NodeGroup) -> tuple[ModelEndpoint, ...]:
 
 
 class Chances:
-    """Samplers of one Behaviour, all on one stream."""
+    """Samplers of one Behaviour, all on one stream; `schedule` decides how long the work takes."""
 
-    def __init__(self, behaviour: Behaviour, stream: Stream) -> None:
+    def __init__(self, behaviour: Behaviour, stream: Stream, schedule: Schedule) -> None:
         self.behaviour = behaviour
         self.stream = stream
+        self.schedule = schedule
+        self.open = not isinstance(behaviour.duration, Fixed) and behaviour.tokens is None
         self.duration: Sampler = behaviour.duration.sampler(stream)
         # One possible verdict needs no draw.
         certain = [verdict for verdict, weight in behaviour.verdicts.root.items() if weight]
@@ -94,18 +97,23 @@ class Chances:
             (lambda: certain[0]) if len(certain) == 1 else behaviour.verdicts.sampler(stream)
         )
 
-    def plan(self) -> Plan:
+    def plan(self, key: str) -> Plan:
+        """Of the task of that key."""
         b = self.behaviour
+        # Drawn even where it is chosen: the draws after it stay what they were.
+        duration = self.duration()
+        if self.open:
+            duration = self.schedule.once(key, "work", b.duration, duration)
         # The draws of the other behaviours stay what they were.
         tokens = (self._span(b.tokens.prompt), self._span(b.tokens.output)) if b.tokens is not None else None
-        return Plan(self.duration(), self.verdict(), b.errors, b.hangs, b.nothing, tokens)
+        return Plan(duration, self.verdict(), b.errors, b.hangs, b.nothing, tokens)
 
     def _span(self, span: tuple[int, int]) -> int:
         low, high = span
         return low + self.stream.below(high - low + 1)
 
 
-def _explicit(scenario: Scenario, seed: int) -> Iterator[Arrival]:
+def _explicit(scenario: Scenario, seed: int, schedule: Schedule) -> Iterator[Arrival]:
     stream = Stream(seed, "tasks/explicit")
     for name, seeded in scenario.tasks.items():
         task = from_wire(
@@ -117,20 +125,20 @@ def _explicit(scenario: Scenario, seed: int) -> Iterator[Arrival]:
             }
         )
         assert isinstance(task, AgenticTask)
-        yield Arrival(seeded.at, task, Chances(seeded.executor or scenario.executor, stream).plan())
+        yield Arrival(seeded.at, task, Chances(seeded.executor or scenario.executor, stream, schedule).plan(task.key))
 
 
-def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Arrival]:
+def _generated(scenario: Scenario, workload: Workload, seed: int, schedule: Schedule) -> Iterator[Arrival]:
     classes = {name: each for name, each in workload.mix.items() if each.weight}
     pick = Weighted[str]({name: each.weight for name, each in classes.items()}).sampler(Stream(seed, "tasks/mix"))
     templates = {name: _template(each, workload.namespace) for name, each in classes.items()}
     chances = {
-        name: Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"))
+        name: Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"), schedule)
         for name, each in classes.items()
     }
     only = next(iter(classes)) if len(classes) == 1 else None
     width = number_width(workload.count)
-    times = workload.arrivals.times(workload.count, Stream(seed, "tasks/arrivals"))
+    times = _times(workload, Stream(seed, "tasks/arrivals"), schedule)
     edges = workload.shape.edges(workload.count, Stream(seed, "tasks/shape"))
     prefix = workload.name
     for at, (number, parents) in zip(times, edges, strict=True):
@@ -140,7 +148,24 @@ def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Ar
         if parents:
             spec = spec.evolve(depends_on=tuple(f"{prefix}-{parent:0{width}}" for parent in parents))
         meta = task.metadata.evolve(name=f"{prefix}-{number:0{width}}")
-        yield Arrival(at, task.evolve(metadata=meta, spec=spec), chances[name].plan())
+        yield Arrival(
+            at, task.evolve(metadata=meta, spec=spec), chances[name].plan(f"{workload.namespace}/{meta.name}")
+        )
+
+
+def _times(workload: Workload, stream: Stream, schedule: Schedule) -> Iterator[int]:
+    """When each task arrives: where that is left to chance, the gaps between them are choices."""
+    drawn = workload.arrivals.times(workload.count, stream)
+    usual = workload.arrivals.gap()
+    return drawn if usual is None else _chosen(workload, drawn, usual, schedule)
+
+
+def _chosen(workload: Workload, drawn: Iterator[int], usual: Distribution, schedule: Schedule) -> Iterator[int]:
+    at = before = 0
+    for number, time in enumerate(drawn):
+        at += schedule.once(f"{workload.namespace}/{generated_name(workload, number)}", "arrival", usual, time - before)
+        before = time
+        yield at
 
 
 def _template(each: TaskClass, namespace: str) -> AgenticTask:

@@ -34,7 +34,7 @@ from sim.network import Link
 from sim.pipelines import ChildPlans, Pipelines
 from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
-from sim.schedule import Drawn, Listed, Schedule
+from sim.schedule import BOOT, Drawn, Listed, Schedule
 from sim.serving import Serving
 from sim.stats import Stats
 from sim.trace import Digest, Trace
@@ -59,7 +59,7 @@ class _Roles(dict[str, str]):
 
 class World:
     """One run. `seed` overrides the scenario's; `product` is what runs (default: with the scenario's mutations);
-    `check=False` leaves the invariants out; `trace` receives the event log; `schedule` decides how long messages take; after
+    `check=False` leaves the invariants out; `trace` receives the event log; `schedule` decides how long things take; after
     `enough` violations the run ends; without a `digest` it is a little faster."""
 
     def __init__(
@@ -91,7 +91,7 @@ class World:
         self.operators: dict[str, Operator] = {}
         self.agents: dict[str, NodeAgent] = {}
         self.clients: dict[str, SimCluster] = {}
-        self.plans: dict[str, Plan] = ChildPlans(scenario, self.seed, self.server)
+        self.plans: dict[str, Plan] = ChildPlans(scenario, self.seed, self.server, self.schedule)
         self.crashes: list[tuple[str, str, Exception]] = []
         self.executions = 0
         self.counted = {"discarded": 0, "reconciles": 0, "relists": 0}
@@ -147,14 +147,17 @@ class World:
     def _populate(self) -> None:
         scenario = self.scenario
         for number in range(scenario.operators.replicas):
-            self._host(f"operator-{number}", self._operator, scenario.operators.restart_delay, 0)
+            name = f"operator-{number}"
+            boot_at = self.schedule.once(name, "boot", BOOT, 0)
+            self._host(name, self._operator, scenario.operators.restart_delay, boot_at)
         stagger = Stream(self.seed, "boot")
         for group, nodes in scenario.fleet.items():
             for name in node_names(group, nodes.count):
                 for twin in range(nodes.twins):
                     host = name if twin == 0 else f"{name}.{twin}"
-                    delay = stagger.below(STAGGER) + twin * TWIN_DELAY
-                    self._host(host, self._agent_program(name, nodes), scenario.agent.restart_delay, delay)
+                    drawn = stagger.below(STAGGER) + twin * TWIN_DELAY
+                    boot_at = self.schedule.once(host, "boot", BOOT, drawn)
+                    self._host(host, self._agent_program(name, nodes), scenario.agent.restart_delay, boot_at)
         self._host("user", self._user, SECOND, 0)
 
     def _host(
@@ -241,7 +244,7 @@ class World:
 
     def _arriving(self) -> Iterator[Arrival]:
         """The tasks in order; how each will go is known from when it is asked for."""
-        for arrival in arrivals(self.scenario, self.seed):
+        for arrival in arrivals(self.scenario, self.seed, self.schedule):
             self.plans[arrival.task.key] = arrival.plan
             yield arrival
 

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foreman.cli.refusal import refuse
-from foreman.cli.sim import File, Sets, load_scenario
+from foreman.cli.sim import PIPE_WIDTH, File, Sets, load_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sim.checkers import Violation
     from sim.hunt.case import Case
     from sim.hunt.search import Budget, Hunt
+    from sim.scenario import Scenario
+    from sim.trace import Row
 
 SHRINKING = 20.0
+SHOWN = 12
+"""Choices that are printed."""
 
 
 def hunt(
@@ -145,13 +150,14 @@ def _pace(found: Hunt) -> str:
 
 def _smallest(found: Hunt, seconds: float, console: Console) -> Case | None:
     from sim.hunt.case import case_of
+    from sim.hunt.search import Budget
     from sim.hunt.shrink import Shrink
 
     assert found.found is not None
     case = case_of(found.scenario, found.found)
     if case is None:
         return None
-    shrinking = Shrink(case, seconds)
+    shrinking = Shrink(case, Budget(None, seconds))
     with console.status("making it smaller"):
         return shrinking.run()
 
@@ -185,14 +191,51 @@ def _saved(case: Case, name: str, out: Path) -> dict[str, Any]:
         file, test = save(scenario, out)
     except OSError as error:
         refuse(f"cannot write the counterexample to {out}: {error.strerror}")
-    hosts, tasks, faults, _ = case.bulk()
+    violation = case.violation
     return {
-        "violation": case.violation._asdict() | {"at": case.violation.at / 1e6},
+        "violation": violation._asdict() | {"at": violation.at / 1e6},
         "file": str(file),
         "test": str(test),
-        "size": {"actors": hosts, "tasks": tasks, "faults": faults, "late_messages": len(case.late)},
-        "late": [f"{each['host']}: {each['way']} {each['nth']} takes {each['takes']}" for each in case.late],
+        "size": case.size()._asdict(),
+        "choices": [str(each.late()) for each in case.late],
+        "story": _story(scenario, violation),
     }
+
+
+def _story(scenario: Scenario, violation: Violation) -> list[Row]:
+    """What led to the violation; empty where it is about nothing that has a story."""
+    from sim.causes import at_a_glance, explained
+    from sim.story import NoSuchTask, from_run
+
+    try:
+        rows = from_run(scenario, None, violation.task)
+    except (NoSuchTask, ValueError):
+        return []
+    return [row for row in at_a_glance(explained(rows)) if row["t"] <= violation.at]
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name[:-1] if count == 1 else name}"
+
+
+def _say_choices(choices: list[str]) -> None:
+    for number, line in enumerate(choices[:SHOWN]):
+        typer.echo(f"{'' if number else 'late':11}{line}")
+    if len(choices) > SHOWN:
+        typer.echo(f"{'':11}... and {len(choices) - SHOWN} more, in the file")
+
+
+def _tell(rows: list[Row]) -> None:
+    from rich.console import Console
+
+    from sim.story import table
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    typer.echo()
+    console.print(table(rows))
+    typer.echo()
 
 
 def _say(told: dict[str, Any]) -> None:
@@ -202,12 +245,15 @@ def _say(told: dict[str, Any]) -> None:
         typer.echo(f"violated   {each['invariant']} at {each['at']:.6f}s: {each['task']}: {each['message']}")
     if "file" in told:
         size = told["size"]
-        typer.echo("smallest   " + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in size.items()))
-        for line in told["late"][:12]:
-            typer.echo(f"           {line}")
+        typer.echo("smallest   " + ", ".join(_counted(count, name) for name, count in size.items()))
+        _say_choices(told["choices"])
+        if told["story"]:
+            _tell(told["story"])
         typer.echo(f"saved      {told['file']}, {told['test']}")
         typer.echo(f"again      foreman sim replay {told['file']}")
-        typer.echo(f"why        foreman sim story {told['file']} {told['violation']['task']}")
+        if told["story"]:
+            typer.echo(f"why        foreman sim story {told['file']} {told['violation']['task']}")
+        typer.echo(f"when       foreman sim cause {told['file']}")
         return
     faults = ", ".join(f"{name} {count:,}" for name, count in told["faults"].items())
     typer.echo(f"faults     {faults or 'none'}")

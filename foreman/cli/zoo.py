@@ -27,8 +27,8 @@ def zoo(
 ) -> None:
     """Bring real bugs back, one mutation each, find them, and show that the product does not have them.
 
-    Columns: how many schedules were needed, in which time, and how small the case became: actors, tasks, faults and messages
-    that are not the quickest. Exit code 0 when each is found with its mutation and absent without, else 3.
+    Columns: how many schedules were needed, in which time, and how small the case became: operators, agents, tasks, faults
+    and choices that are not the quickest. Exit code 0 when each is found with its mutation and absent without, else 3.
     """
     from sim.hunt.zoo import tour
     from sim.kinds import did_you_mean
@@ -50,8 +50,8 @@ def zoo(
 
 
 def _size(found: Found) -> str:
-    actors, tasks, faults, late = found.size
-    return f"{actors}a {tasks}t {faults}f {late}m"
+    operators, agents, tasks, faults, choices = found.size
+    return f"{operators}o {agents}a {tasks}t {faults}f {choices}c"
 
 
 def _as_table(found: list[Found]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sim.checkers import Violation
@@ -10,30 +10,47 @@ from sim.hunt.strategies.strategy import schedule_of
 from sim.hunt.trial import CRASH, Trial, faulty, judged, played
 from sim.mutations import Product
 from sim.scenario import Scenario
-from sim.schedule import Listed, Recorded, Schedule
+from sim.schedule import Listed, Made, Recorded, Schedule
 from sim.world import World
 
 Data = dict[str, Any]
 
+UNTOUCHED = ("name", "seed", "schedule", "mutations", "recorded", "expect")
+"""Parts of a scenario that say nothing of its size."""
+
+
+class Size(NamedTuple):
+    """What a person has to look at: actors by role, tasks that there were, faults, choices that are not the quickest."""
+
+    operators: int
+    agents: int
+    tasks: int
+    faults: int
+    choices: int
+
 
 class Case(NamedTuple):
-    """`data`: a scenario as in a file, its late messages written out; `violation`: what is wrong with its run."""
+    """`data`: a scenario as in a file, its choices written out; `violation`: what is wrong with its run, of `tasks` tasks;
+    `late`: the choices that are not the quickest."""
 
     data: Data
     violation: Violation
+    tasks: int
+    late: tuple[Made, ...]
 
     @property
     def invariant(self) -> str:
         return self.violation.invariant
 
-    @property
-    def late(self) -> Sequence[Mapping[str, Any]]:
-        return self.data["schedule"] or ()
+    def size(self) -> Size:
+        operators, agents = _actors(self.data)
+        return Size(operators, agents, self.tasks, len(self.data.get("faults", ())), len(self.late))
 
-    def bulk(self) -> tuple[int, ...]:
-        """The size of the scenario: hosts, tasks, faults, then words."""
-        words = len(str({key: value for key, value in self.data.items() if key not in ("schedule", "seed")}))
-        return _actors(self.data), _tasks(self.data), len(self.data.get("faults", ())), words
+
+def bulk(data: Data) -> tuple[int, ...]:
+    """How large a scenario is, whatever its schedule: actors, tasks and issues, faults, words, numbers."""
+    said = {key: value for key, value in data.items() if key not in UNTOUCHED}
+    return sum(_actors(data)), _tasks(data), len(data.get("faults", ())), len(str(said)), sum(_numbers(said))
 
 
 def case_of(scenario: Scenario, trial: Trial, product: Product | None = None) -> Case | None:
@@ -52,7 +69,7 @@ def data_of(scenario: Scenario) -> Data:
 def record(data: Data, schedule: Schedule | None, invariant: str, product: Product | None = None) -> Case | None:
     """Run `data` by `schedule` (None: by its own), as far as it takes to break `invariant`; None if it never does.
 
-    The late messages up to there are written out: they alone lead there again.
+    The choices up to there that are not the quickest are written out: they alone lead there again.
     """
     scenario = Scenario.model_validate(data)
     recorded = Recorded(schedule or Listed(scenario.schedule or ()))
@@ -61,8 +78,8 @@ def record(data: Data, schedule: Schedule | None, invariant: str, product: Produ
     broken = run_until_broken(world, invariant)
     if broken is None:
         return None
-    late = [each.late().model_dump(mode="json") for each in recorded.late]
-    return Case({**data, "schedule": late}, broken)
+    late = [each.late().model_dump(mode="json", exclude_defaults=True) for each in recorded.late]
+    return Case({**data, "schedule": late}, broken, world.total, tuple(recorded.late))
 
 
 def run_until_broken(world: World, invariant: str) -> Violation | None:
@@ -81,10 +98,20 @@ def run_until_broken(world: World, invariant: str) -> Violation | None:
     return next((each for each in world.checkers.violations if each.invariant == invariant), None)
 
 
-def _actors(data: Data) -> int:
-    nodes = sum(group.get("count", 1) * group.get("twins", 1) for group in data["fleet"].values())
-    return int(nodes + data.get("operators", {}).get("replicas", 1))
+def _actors(data: Data) -> tuple[int, int]:
+    """(operators, agents)."""
+    agents = sum(group.get("count", 1) * group.get("twins", 1) for group in data["fleet"].values())
+    return data.get("operators", {}).get("replicas", 1), agents
 
 
 def _tasks(data: Data) -> int:
-    return int((data.get("workload") or {}).get("count", 0) + len(data.get("tasks", {})))
+    issues = sum(len(each.get("spec", {}).get("issues") or ()) for each in data.get("workloads", {}).values())
+    return int((data.get("workload") or {}).get("count", 0) + len(data.get("tasks", {})) + issues)
+
+
+def _numbers(data: Any) -> Iterator[int]:
+    if isinstance(data, int):
+        yield data
+    elif isinstance(data, dict | list):
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _numbers(each)

@@ -85,7 +85,7 @@ class _Failing:
 
     def share(self, messages: int, branches: int) -> float:
         """Of the branches after so many messages, how many break the same invariant."""
-        known = {(each.host, each.way, each.nth): each.takes for each in self.made[:messages]}
+        known = {(each.who, each.way, each.nth): each.takes for each in self.made[:messages]}
         return sum(self._fails(messages, known, number) for number in range(branches)) / branches
 
     def _fails(self, messages: int, known: Mapping[tuple[str, Way, int], int], number: int) -> bool:
@@ -120,10 +120,10 @@ class _Failing:
 
     def _on_its_way(self, made: Made) -> str:
         """A message that comes too late for the run: of an event, what it would have told."""
-        told = f"{made.host}: {made.way} {made.nth} is on its way, for {show(made.takes)}"
+        told = f"{made.who}: {made.way} {made.nth} is on its way, for {show(made.takes)}"
         wrote = (row for row in reversed(self.trace.rows) if row["t"] == made.at and row["what"] in WRITES)
         row = next(wrote, None) if made.way == "event" else None
-        return told if row is None else f"{made.host} is not told for {show(made.takes)} of what {in_words(row)}"
+        return told if row is None else f"{made.who} is not told for {show(made.takes)} of what {in_words(row)}"
 
 
 def cause(scenario: Scenario, branches: int = BRANCHES, progress: Callable[[int], None] | None = None) -> Cause:
@@ -183,7 +183,7 @@ def _invariant(scenario: Scenario) -> str:
 
 def _is_of(row: Row, made: Made) -> bool:
     host = str(row["actor"]).partition("/")[0]
-    return host == made.host and (row["what"] == "event") == (made.way == "event")
+    return host == made.who and (row["what"] == "event") == (made.way == "event")
 
 
 def in_words(row: Row) -> str:

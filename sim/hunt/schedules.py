@@ -1,4 +1,4 @@
-"""The schedules of a hunt: who is quick and who is late, decided so that few runs see many orders."""
+"""The schedules of a hunt: what is quick and what is late, decided so that few runs see many orders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from itertools import chain, count
 
 from sim.draw import Distribution, Sampler
-from sim.schedule import TIE, Way, menu
+from sim.schedule import TIE, Chosen, Way, menu
 from sim.stream import Stream
 
 BLOCK = 32
@@ -20,15 +20,18 @@ RANKS = 4
 """Priorities that differ by their delays; more hosts share the lowest. The slowest message stays below a request's timeout."""
 
 
-class FewValued:
+class FewValued(Chosen):
     """Each way of each host draws from few delays, mostly the quick, evenly, or mostly the slow ones; half of all messages
-    let others of the same moment go first."""
+    let others of the same moment go first. What happens once is drawn evenly."""
 
     def __init__(self, seed: int) -> None:
         self._bits = Stream(seed, "schedule").bits
 
-    def delays(self, host: str, way: Way, usual: Distribution) -> Sampler:
+    def delays(self, who: str, way: Way, usual: Distribution) -> Sampler:
         return chain.from_iterable(self._blocks(_table(menu(usual), TEMPERS[self._bits(2)]))).__next__
+
+    def once(self, who: str, way: Way, usual: Distribution, drawn: int) -> int:
+        return _table(menu(usual), _EVEN)[self._bits(8)]
 
     def _blocks(self, table: list[int]) -> Iterator[Iterator[int]]:
         # A block at a time: no line of Python for each draw.
@@ -46,17 +49,17 @@ def _table(delays: tuple[int, ...], temper: tuple[int, int]) -> list[int]:
     return [table[n * len(table) >> 8] for n in range(256)]
 
 
-class Swerving:
-    """Every message as quick as can be, but the n-th of the run takes its `swerves[n]`-th slower choice: 0 is a tie lost.
+class Swerving(Chosen):
+    """Everything as quick as can be, but the n-th choice of the run takes its `swerves[n]`-th slower value: 0 is a tie lost.
 
-    `drawn`: messages so far.
+    `drawn`: choices so far.
     """
 
     def __init__(self, swerves: Mapping[int, int]) -> None:
         self.swerves = swerves
         self.drawn = 0
 
-    def delays(self, host: str, way: Way, usual: Distribution) -> Sampler:
+    def delays(self, who: str, way: Way, usual: Distribution) -> Sampler:
         quick, *others = menu(usual)
         slower = [quick + TIE, *others]
 
@@ -68,9 +71,9 @@ class Swerving:
         return draw
 
 
-class Prioritised:
+class Prioritised(Chosen):
     """Probabilistic concurrency testing (Burckhardt et al.), by delays: each host has a priority and is the slower the lower;
-    at `changes` (message numbers of the run) whoever sends next falls to the lowest."""
+    at `changes` (message numbers of the run) whoever sends next falls to the lowest. What happens once is drawn evenly."""
 
     def __init__(self, seed: int, changes: Sequence[int]) -> None:
         self._stream = Stream(seed, "priorities")
@@ -78,34 +81,37 @@ class Prioritised:
         self._rank: dict[str, int] = {}
         self.drawn = 0
 
-    def delays(self, host: str, way: Way, usual: Distribution) -> Sampler:
+    def delays(self, who: str, way: Way, usual: Distribution) -> Sampler:
         ranks, changes = self._rank, self._changes
-        if host not in ranks:
-            ranks[host] = self._stream.below(RANKS)
+        if who not in ranks:
+            ranks[who] = self._stream.below(RANKS)
         usually = menu(usual)[0] or 1
 
         def draw() -> int:
             self.drawn += 1
             if self.drawn in changes:
-                ranks[host] = RANKS - 1
-            return int(usually * SPREAD ** ranks[host])
+                ranks[who] = RANKS - 1
+            return int(usually * SPREAD ** ranks[who])
 
         return draw
 
+    def once(self, who: str, way: Way, usual: Distribution, drawn: int) -> int:
+        return self._stream.pick(menu(usual))
 
-class Resumed:
-    """The recorded choices of a run up to its `moment`-th message, others after it."""
 
-    def __init__(self, takes: Mapping[tuple[str, Way, int], int], then: FewValued) -> None:
-        self.takes = takes
+class Resumed(Chosen):
+    """The known choices of a run, others where none is known."""
+
+    def __init__(self, known: Mapping[tuple[str, Way, int], int], then: FewValued) -> None:
+        self.known = known
         self.then = then
 
-    def delays(self, host: str, way: Way, usual: Distribution) -> Sampler:
-        takes, fresh = self.takes, self.then.delays(host, way, usual)
+    def delays(self, who: str, way: Way, usual: Distribution) -> Sampler:
+        known, fresh = self.known, self.then.delays(who, way, usual)
 
         def draws() -> Iterator[int]:
             for nth in count(1):
-                known = takes.get((host, way, nth))
-                yield fresh() if known is None else known
+                takes = known.get((who, way, nth))
+                yield fresh() if takes is None else takes
 
         return draws().__next__

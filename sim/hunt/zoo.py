@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sim.hunt.case import Case, data_of, record
 from sim.hunt.schedules import FewValued
+from sim.hunt.search import Budget
 from sim.hunt.shrink import Shrink
 from sim.load import load, zoo
 from sim.scenario import Scenario
@@ -22,7 +23,7 @@ CLEAN = 3
 
 
 class Found(NamedTuple):
-    """`schedules` needed (0: not found), real `seconds`, `size` (actors, tasks, faults, late messages) of the smallest case;
+    """`schedules` needed (0: not found), real `seconds`, `size` of the smallest case (see Size);
     `clean`: whether the product without the mutation has none of it."""
 
     name: str
@@ -60,10 +61,10 @@ def look_for(name: str, shrinking: float) -> Found:
     started = time.perf_counter()
     schedules, case = _first(scenario, invariant)
     seconds = time.perf_counter() - started
-    size: tuple[int, ...] = (0, 0, 0, 0)
+    size: tuple[int, ...] = (0, 0, 0, 0, 0)
     if case is not None and shrinking:
-        case = Shrink(case, shrinking).run()
-        size = (*case.bulk()[:3], len(case.late))
+        case = Shrink(case, Budget(None, shrinking)).run()
+        size = tuple(case.size())
     return Found(
         name,
         bug.title,

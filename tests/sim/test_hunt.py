@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.hunt.case import case_of, record
+from sim.hunt.case import UNTOUCHED, Case, bulk, case_of, record
 from sim.hunt.record import NotRecorded, recorded, replay, save
 from sim.hunt.schedules import FewValued, Swerving
 from sim.hunt.search import Budget, Hunt
-from sim.hunt.shrink import Shrink, smaller
+from sim.hunt.shrink import Shrink
+from sim.hunt.smaller import smaller
 from sim.hunt.strategies import STRATEGIES
 from sim.hunt.strategies.plans import UNREAD, plans
 from sim.load import BadScenario, check, load, parse
+from sim.scenario import Scenario
 from sim.schedule import Listed, Recorded, menu
 from sim.testing import hunt, schedules, world
 from sim.trace import Trace
@@ -113,27 +116,84 @@ def test_the_quickest_delay_comes_first_and_there_are_two() -> None:
         assert list(delays) == sorted(set(delays))
 
 
+TRIES = 500
+
+
 @pytest.fixture(scope="module")
-def case():
-    found = Hunt(BROKEN, "random", Budget(30, None)).run()
-    assert found.found is not None
-    case = case_of(found.scenario, found.found)
+def found() -> Case:
+    hunt = Hunt(BROKEN, "portfolio", Budget(60, None)).run()
+    assert hunt.found is not None
+    case = case_of(hunt.scenario, hunt.found)
     assert case is not None
-    return Shrink(case, 4).run()
+    return case
 
 
-def test_a_case_is_made_smaller_and_breaks_the_same(case) -> None:
-    assert case.bulk() < (19, 60, 0, 0)
+@pytest.fixture(scope="module")
+def case(found: Case) -> Case:
+    return Shrink(found, Budget(TRIES, None)).run()
+
+
+def test_a_double_claim_is_made_small(found: Case, case: Case) -> None:
+    assert found.size().agents == 16
+    assert found.size().choices > 100
+    assert case.invariant == found.invariant == "single-execution"
+    size = case.size()
+    assert max(size.operators, size.agents, size.tasks) <= 2
+    assert size.choices <= 4
+    assert not size.faults
+
+
+def test_nothing_in_a_small_case_can_go(case: Case) -> None:
+    schedule = case.data["schedule"]
     assert record(case.data, None, case.invariant) is not None
+    for number in range(len(schedule)):
+        rest = schedule[:number] + schedule[number + 1 :]
+        assert record(case.data | {"schedule": rest}, None, case.invariant) is None
+    for data in smaller(case.data):
+        with suppress(ValueError):
+            assert record(data, None, case.invariant) is None
 
 
-def test_every_smaller_scenario_is_another(case) -> None:
-    found = [str(data) for data in smaller(case.data)]
-    assert len(set(found)) == len(found)
-    assert str(case.data) not in found
+def test_the_same_tries_end_in_the_same_case(found: Case) -> None:
+    one, two = (Shrink(found, Budget(40, None)) for _ in range(2))
+    assert one.run() == two.run()
+    assert one.tried == two.tried == 40
 
 
-def test_a_saved_case_replays_byte_for_byte(case, tmp_path: Path) -> None:
+def test_what_holds_is_not_made_smaller(found: Case) -> None:
+    """The product as it is: no smaller scenario breaks, so that nothing is kept but what was found."""
+    sound = found._replace(data={key: value for key, value in found.data.items() if key != "mutations"})
+    assert Shrink(sound, Budget(40, None)).run().size() == found.size()
+
+
+def test_a_step_leaves_out_each_part_a_scenario_may_have() -> None:
+    names = {field.alias or name for name, field in Scenario.model_fields.items()} - {*UNTOUCHED, "fleet"}
+    data = {name: {"part": {"inner": 7}} for name in names} | {
+        "fleet": {"a": {"count": 3}, "b": {}},
+        "tasks": {"one": {}},
+        "workload": {"count": 9, "mix": {"x": {"weight": 2}}},
+        "workloads": {"w": {"spec": {"issues": [1, 2]}}},
+        "operators": {"replicas": 3},
+        "faults": [{"fault": "crash"}, {"fault": "freeze"}],
+    }
+    steps = list(smaller(data))
+    for name in names:
+        assert any(name not in step for step in steps), name
+    assert {len(step.get("faults", ())) for step in steps} == {0, 1, 2}
+    assert {step.get("operators", {}).get("replicas", 1) for step in steps} >= {1, 2, 3}
+    assert {step["fleet"].get("a", {}).get("count", 0) for step in steps} >= {1, 2, 3}
+    assert any(step.get("workloads", {}).get("w", {}).get("spec", {}).get("issues") == [2] for step in steps)
+    assert any("x" not in step["workload"]["mix"] for step in steps if "mix" in step.get("workload", ()))
+
+
+def test_every_smaller_scenario_is_smaller_and_another(case: Case, found: Case) -> None:
+    for whole in (case.data, found.data):
+        steps = list(smaller(whole))
+        assert all(bulk(step) < bulk(whole) for step in steps)
+        assert len({str(step) for step in steps}) == len(steps)
+
+
+def test_a_saved_case_replays_byte_for_byte(case: Case, tmp_path: Path) -> None:
     file, test = save(recorded(case, "found"), tmp_path)
     again = replay(file)
     assert again.identical
@@ -142,7 +202,7 @@ def test_a_saved_case_replays_byte_for_byte(case, tmp_path: Path) -> None:
     compile(test.read_text(), str(test), "exec")
 
 
-def test_a_case_of_another_version_or_changed_by_hand_says_so(case, tmp_path: Path) -> None:
+def test_a_case_of_another_version_or_changed_by_hand_says_so(case: Case, tmp_path: Path) -> None:
     file, _ = save(recorded(case, "found"), tmp_path)
     data = yaml.safe_load(file.read_text())
     data["recorded"] |= {"foreman": "0.0.1", "digest": "0" * 64}
