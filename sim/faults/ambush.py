@@ -7,7 +7,7 @@ from typing import Any
 
 from foreman.cluster import Event, Unavailable
 from foreman.executors import Execution
-from sim.cluster import Answer, Endpoint, Fate, Request, Watch
+from sim.cluster import REQUEST_TIMEOUT, Answer, Endpoint, Fate, Request, Watch
 from sim.executor import Plan
 from sim.fault import ON_EVENTS, ON_EXECUTIONS, ON_REQUESTS, Fault
 from sim.faults.sieve import Message, Sieve, matches
@@ -42,13 +42,14 @@ class Ambushes:
         self.events = [each for each in ambushes if each.fault.fault in ON_EVENTS]
         self.executions = [each for each in ambushes if each.fault.fault in ON_EXECUTIONS]
         if self.requests:
-            endpoint.intercept = self._intercept
+            endpoint.intercept = self.intercept
         if self.events:
-            endpoint.meddle = self._meddle
+            endpoint.meddle = self.meddle
         self.spoil = self._spoil if self.executions else None
 
-    def _intercept(self, request: Request) -> Fate | None:
-        message = _of_request(request)
+    def intercept(self, request: Request) -> Fate | None:
+        """What a request at the server's door meets."""
+        message = of_request(request)
         fates = [self._fate(each, message, request) for each in self.requests]
         return next((fate for fate in fates if fate is not None), None)
 
@@ -60,6 +61,8 @@ class Ambushes:
             return None
         if fault.fault == "delay-request":
             self.endpoint.env.at(fault.by, lambda _: request.apply())
+            if fault.by > REQUEST_TIMEOUT:
+                request.time_out()
             return "hold"
         return "drop" if fault.fault == "lose-request" else "lose-reply"
 
@@ -75,10 +78,9 @@ class Ambushes:
 
         return rewrite if ambush.windows and matches(message, ambush.fault.on, ambush.fault.host) else None
 
-    def _meddle(self, watch: Watch, event: Event) -> None:
+    def meddle(self, watch: Watch, event: Event) -> None:
         """An event on its way to a watcher: not sent, sent late with all behind it, or sent twice."""
-        obj: Any = event.object
-        message = Message("", event.type, watch.stream.kind, obj.key if obj else "", watch.cluster.actor)
+        message = of_event(watch, event)
         struck = {each.fault.fault: each.fault.by for each in self.events if each.strikes(message)}
         if "drop-event" in struck:
             return
@@ -100,7 +102,12 @@ class Ambushes:
         return plan, fate
 
 
-def _of_request(request: Request) -> Message:
+def of_event(watch: Watch, event: Event) -> Message:
+    obj: Any = event.object
+    return Message("", event.type, watch.stream.kind, obj.key if obj else "", watch.cluster.actor)
+
+
+def of_request(request: Request) -> Message:
     verb, args = request.verb, request.args
     target: Any = args[0]
     if verb == "get":

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.hunt.case import case_of, record
+from sim.hunt.plans import UNREAD, plans
 from sim.hunt.record import NotRecorded, recorded, replay, save
 from sim.hunt.schedules import FewValued, Swerving
 from sim.hunt.search import Budget, Hunt
 from sim.hunt.shrink import Shrink, smaller
 from sim.hunt.strategies import STRATEGIES
-from sim.hunt.strategies.plans import UNREAD, plans
 from sim.load import BadScenario, check, load, parse
 from sim.schedule import Listed, Recorded, menu
 from sim.testing import hunt, schedules, world

@@ -14,17 +14,18 @@ class SingleFault(Strategy):
 
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground)
-        self._plans = iter([fault for fault, why_not in ground.plans if not why_not])
-        self.planned = sum(1 for _, why_not in ground.plans if not why_not)
-        self.pruned = Counter(why_not for _, why_not in ground.plans if why_not)
+        kept = [each for each in ground.plans if not each.why_not]
+        self._plans = iter(kept)
+        self.planned = len(kept)
+        self.pruned = Counter(each.why_not for each in ground.plans if each.why_not)
         self.tried = 0
 
     def probe(self) -> Probe | None:
-        fault = next(self._plans, None)
-        if fault is None:
+        plan = next(self._plans, None)
+        if plan is None:
             return None
         self.number += 1
-        return Probe(self.name, self.number, self.ground.scenario.seed, (fault,))
+        return Probe(self.name, self.number, self.ground.scenario.seed, (plan.fault,), place=plan.place)
 
     def learn(self, trial: Trial) -> None:
         self.tried += 1
