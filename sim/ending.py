@@ -88,3 +88,8 @@ def differs(scenario: Scenario) -> list[str]:
     """The tasks that `expect: {differs}` says a fault changes the outcome of."""
     named = scenario.expect.get("differs", [])
     return [named] if isinstance(named, str) else list(named)
+
+
+def told_to_differ(scenario: Scenario) -> dict[str, Any]:
+    """What is left of `expect` when only that is asked for."""
+    return {key: value for key, value in scenario.expect.items() if key == "differs"}

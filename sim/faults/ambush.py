@@ -20,12 +20,14 @@ class Ambush:
         self.fault = fault
         self.fired = fired
         self.windows: list[Sieve] = []
+        self.landed = False  # whether a request that it delayed has still changed something
 
     def strikes(self, message: Message) -> bool:
         """Whether this message is struck; asks every open window, so that each counts all matches."""
         if not self.windows or not matches(message, self.fault.on, self.fault.host):
             return False
         struck = [window.takes() for window in self.windows]
+        self.windows[:] = [window for window in self.windows if not window.spent]
         if not any(struck):
             return False
         what = " ".join(filter(None, (message.verb, message.type, message.kind, message.key)))
@@ -49,6 +51,8 @@ class Ambushes:
 
     def intercept(self, request: Request) -> Fate | None:
         """What a request at the server's door meets."""
+        if not any(each.windows for each in self.requests):
+            return None
         message = of_request(request)
         fates = [self._fate(each, message, request) for each in self.requests]
         return next((fate for fate in fates if fate is not None), None)
@@ -60,11 +64,16 @@ class Ambushes:
         if not ambush.strikes(message):
             return None
         if fault.fault == "delay-request":
-            self.endpoint.env.at(fault.by, lambda _: request.apply())
+            self.endpoint.env.at(fault.by, lambda _: self._late(ambush, request))
             if fault.by > REQUEST_TIMEOUT:
                 request.time_out()
             return "hold"
         return "drop" if fault.fault == "lose-request" else "lose-reply"
+
+    def _late(self, ambush: Ambush, request: Request) -> None:
+        before = self.endpoint.server.version
+        request.apply()
+        ambush.landed |= self.endpoint.server.version != before
 
     def _error_after(self, ambush: Ambush, message: Message) -> Fate | None:
         """Counts, and strikes, only writes that are really committed: known when the answer is there."""
@@ -80,6 +89,9 @@ class Ambushes:
 
     def meddle(self, watch: Watch, event: Event) -> None:
         """An event on its way to a watcher: not sent, sent late with all behind it, or sent twice."""
+        if not any(each.windows for each in self.events):
+            watch.send(event)
+            return
         message = of_event(watch, event)
         struck = {each.fault.fault: each.fault.by for each in self.events if each.strikes(message)}
         if "drop-event" in struck:

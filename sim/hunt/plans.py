@@ -6,8 +6,10 @@ anything, is said at each reason.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from sim.fault import WRITES, Fault
@@ -16,6 +18,7 @@ from sim.trace import Row
 AT_WRITES = ("lose-request", "lose-reply", "delay-request")
 AT_COMMITS = ("error-after-commit", "crash", "freeze", "partition")
 AT_EVENTS = ("drop-event", "duplicate-event", "delay-event")
+NEVER = 1 << 62
 LATE = "12s"
 """Beyond a request's timeout: its sender has given up when it arrives."""
 AWAY = "100s"
@@ -26,6 +29,8 @@ REFUSED = "at writes that are refused or change nothing: lost, late or unanswere
 not come back, nor are names free again unless somebody deletes what has them."""
 NOTHING = "after commits, where nothing is committed"
 """The cluster stands as after the write before, at which they are tried."""
+OVERTAKEN = "lost requests, where the late one was refused when it came"
+"""Its sender had given up, as with a lost one; and what is refused changes nothing."""
 MOMENT = "of a machine that is struck the same at the same moment"
 """A machine is struck when all that arrives at that microsecond has arrived."""
 REPLICA = "of an operator that has done so far exactly what another has"
@@ -35,7 +40,7 @@ BEAT = "heartbeats like the one before"
 UNREAD = "events followed by no write of their receiver before the next of that object"
 """The next one tells all that this one does. (Not that it is of no use: what would have been done upon it comes later.)"""
 DOUBLE = "doubled events of a process that writes the same when all of its events are"
-"""Striking together they change no write of the whole run. All that this does not exclude is that one hides what another did."""
+"""Striking together they change no write of the whole run. What this does not exclude is that one hides what another did."""
 
 
 class Place(NamedTuple):
@@ -56,11 +61,18 @@ class Planned(NamedTuple):
     why_not: str
 
 
-def plans(rows: Sequence[Row], doubles: frozenset[str] = frozenset()) -> list[Planned]:
-    """In the order in which they strike. `rows`: the trace of the run without them; `doubles`: the processes that write
-    the same when all of their events come twice."""
+class Travel(NamedTuple):
+    """Microseconds a request of the run takes to the API server."""
+
+    least: int
+    most: int
+
+
+def plans(rows: Sequence[Row], travel: Travel, doubles: frozenset[str] = frozenset()) -> list[Planned]:
+    """In the order in which they strike. `rows`: the trace of the run without them, in which requests `travel` so long;
+    `doubles`: the processes that write the same when all of their events come twice."""
     alike = _replicas(rows)
-    found = [*_at_writes(rows, alike), *_at_events(rows, alike, doubles)]
+    found = [*_at_writes(rows, alike), *_at_events(rows, _acting(rows, travel), alike, doubles)]
     return [planned for _, planned in sorted(found, key=lambda each: each[0])]
 
 
@@ -102,8 +114,9 @@ def _at(name: str, place: Place) -> Fault:
     return Fault.model_validate({"fault": name, "on": on, **extra.get(name, {})})
 
 
-def _at_events(rows: Sequence[Row], alike: frozenset[int], doubles: frozenset[str]) -> Iterator[tuple[Order, Planned]]:
-    acted = _acting(rows)
+def _at_events(
+    rows: Sequence[Row], acted: set[int], alike: frozenset[int], doubles: frozenset[str]
+) -> Iterator[tuple[Order, Planned]]:
     sent = {row.get("version"): at for at, row in enumerate(rows) if row["what"] in WRITES and row["outcome"] == "ok"}
     count: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     for at, row in enumerate(rows):
@@ -170,14 +183,22 @@ def _replicas(rows: Sequence[Row]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _acting(rows: Sequence[Row]) -> set[int]:
-    """The events after which their receiver wrote something before it heard of the same object again."""
-    heard: defaultdict[str, dict[tuple[str, str, str], int]] = defaultdict(dict)
-    acted: set[int] = set()
+def _acting(rows: Sequence[Row], travel: Travel) -> set[int]:
+    """The events after which their receiver sent a write before it heard of the same object again."""
+    came: defaultdict[str, list[int]] = defaultdict(list)
+    heard: defaultdict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
     for at, row in enumerate(rows):
         if row["what"] == "event":
-            heard[row["actor"]][row["actor"], row["kind"], row["key"]] = at
-        elif row["what"] in (*WRITES, "execute"):
-            acted.update(heard[row["actor"]].values())
-            heard[row["actor"]].clear()
+            heard[row["actor"], row["kind"], row["key"]].append((row["t"], at))
+        elif row["what"] in WRITES:
+            came[row["actor"]].append(row["t"])
+        elif row["what"] == "execute":
+            came[row["actor"]].append(row["t"] + travel.least)
+    acted: set[int] = set()
+    for (actor, _, _), events in heard.items():
+        writes = sorted(came[actor])
+        for (begins, at), (ends, _) in pairwise([*events, (NEVER, 0)]):
+            first = bisect_left(writes, begins + travel.least)
+            if first < len(writes) and writes[first] <= ends + travel.most:
+                acted.add(at)
     return acted

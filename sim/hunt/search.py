@@ -15,10 +15,12 @@ from functools import partial
 from multiprocessing import active_children
 from typing import NamedTuple
 
+from sim.cluster import REQUEST_TIMEOUT
 from sim.collector import uncollected
+from sim.ending import told_to_differ
 from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
-from sim.hunt.plans import plans
+from sim.hunt.plans import Travel, plans
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
 from sim.hunt.strategies.portfolio import Portfolio
@@ -28,6 +30,7 @@ from sim.hunt.trial import Probe, Trial, attempt, gravity
 from sim.hunt.walk import POSSIBLE, Walk
 from sim.mutations import Product
 from sim.scenario import Scenario
+from sim.schedule import menu
 from sim.trace import Row, Trace
 from sim.world import World
 
@@ -68,7 +71,7 @@ class Hunt:
         product: Product | None = None,
     ) -> None:
         """`product` cannot travel to other processes: with it `jobs` is 1."""
-        self.scenario = scenario.model_copy(update={"expect": {}})
+        self.scenario = scenario.model_copy(update={"expect": told_to_differ(scenario)})
         self.budget = budget
         self.jobs = 1 if product is not None else jobs
         self.product = product
@@ -186,9 +189,14 @@ def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | Non
     swerving = Swerving({})
     trace = Trace() if strategy in (Portfolio.name, SingleFault.name) else None
     world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1).run()
-    planned = plans(trace.rows, _doubles(scenario, product, trace.rows)) if trace is not None else []
+    planned = plans(trace.rows, _travel(scenario), _doubles(scenario, product, trace.rows)) if trace is not None else []
     span = world.stats.last_ended or world.now()
     return Ground(scenario, seed, swerving.drawn, span, planned)
+
+
+def _travel(scenario: Scenario) -> Travel:
+    quick = menu(scenario.network.latency)[0]
+    return Travel(quick, REQUEST_TIMEOUT if scenario.faults else quick)
 
 
 def _doubles(scenario: Scenario, product: Product | None, rows: Sequence[Row]) -> frozenset[str]:

@@ -16,6 +16,8 @@ from sim.world import World
 
 CRASH = "crash"
 QUIET = 60_000_000
+DELAYED = 900_000_000
+"""Microseconds that a fault may cost: an event that never came is missed after ten minutes."""
 GRAVEST = ("single-execution", "one-holder", "fenced-result", "terminal-absorbs", *SAFETY, *LIVENESS)
 """Of several things that go wrong in a run, the first of these is what it is about."""
 
@@ -46,7 +48,8 @@ class Probe(NamedTuple):
 class Trial(NamedTuple):
     """`broken`: the gravest violation, of `verdict` 'safety', 'liveness' or 'crash'; `messages`: how many were sent,
     where the schedule counts them; `fired`,
-    `checked`: how often each fault struck and each invariant was put to the test; `states`, `path`: see Footprint."""
+    `checked`: how often each fault struck and each invariant was put to the test; `states`, `path`: see Footprint;
+    `landed`: whether a request that was delayed has still changed something."""
 
     probe: Probe
     verdict: str
@@ -56,6 +59,7 @@ class Trial(NamedTuple):
     checked: Mapping[str, int]
     states: frozenset[int]
     path: int
+    landed: bool = False
 
 
 def faulty(scenario: Scenario, probe: Probe) -> Scenario:
@@ -70,7 +74,8 @@ def faulty(scenario: Scenario, probe: Probe) -> Scenario:
 def settled(scenario: Scenario, alike: bool) -> Scenario:
     """The scenario going on for a while after its end; `alike`: it must end as without its faults."""
     checks = scenario.checks.model_copy(update={"differential": True}) if alike else scenario.checks
-    return scenario.model_copy(update={"linger": max(scenario.linger, QUIET), "checks": checks})
+    longer = {"linger": max(scenario.linger, QUIET), "until": scenario.until + DELAYED}
+    return scenario.model_copy(update={**longer, "checks": checks})
 
 
 def played(world: World) -> World:
@@ -98,7 +103,8 @@ def trial_of(world: World, probe: Probe, footprint: Footprint) -> Trial:
     verdict, broken = judged(world)
     checks = world.checkers.checks
     drawn = world.schedule.drawn if isinstance(world.schedule, Counted) else 0
-    return Trial(probe, verdict, broken, drawn, fired, checks, frozenset(footprint.states), footprint.path)
+    landed = any(plan.ambush is not None and plan.ambush.landed for plan in world.faults.plans)
+    return Trial(probe, verdict, broken, drawn, fired, checks, frozenset(footprint.states), footprint.path, landed)
 
 
 def judged(world: World) -> tuple[str, Violation | None]:

@@ -84,16 +84,16 @@ class Walk:
         os._exit(0)
 
     def _request(self, request: Request) -> Fate | None:
-        self._pass(of_request(request), request.actor)
+        if self._mine is None:
+            self._pass(of_request(request), request.actor)
         return self.world.faults.ambushes.intercept(request)
 
     def _event(self, watch: Watch, event: Event) -> None:
-        self._pass(of_event(watch, event), watch.cluster.actor)
+        if self._mine is None:
+            self._pass(of_event(watch, event), watch.cluster.actor)
         self.world.faults.ambushes.meddle(watch, event)
 
     def _pass(self, message: Message, actor: str) -> None:
-        if self._mine is not None:
-            return
         about = actor, message.verb or message.type, message.kind, message.key
         self._passed[about] = nth = self._passed[about] + 1
         for probe in self._awaited.pop(Place(*about, nth), ()):
