@@ -15,8 +15,6 @@ from foreman.api import IN_FLIGHT, AgenticTask
 from sim.scenario import Scenario
 
 ABSENT = "(absent)"
-GIVEN_UP = 3
-"""Strikes that end a task."""
 Tasks = Mapping[str, AgenticTask]
 
 
@@ -76,8 +74,8 @@ def announced(patterns: Sequence[str], key: str) -> bool:
     return any(fnmatchcase(key if "/" in each else key.partition("/")[2], each) for each in patterns)
 
 
-def unearned(scenario: Scenario, without: Tasks, with_faults: Tasks, struck: int) -> Iterator[Difference]:
-    """The differences that are no fault's due."""
+def unannounced(scenario: Scenario, without: Tasks, with_faults: Tasks) -> Iterator[Difference]:
+    """The differences that the scenario does not say its faults make."""
     patterns = differs(scenario)
     for each in differing(without, with_faults):
         if not announced(patterns, each.key):

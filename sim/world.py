@@ -23,7 +23,7 @@ from sim.clock import Clock
 from sim.cluster import Endpoint, SimCluster
 from sim.collector import uncollected
 from sim.draw import Stream
-from sim.ending import Tasks, unearned
+from sim.ending import Tasks, unannounced
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
@@ -395,8 +395,8 @@ class World:
     def _alike(self) -> None:
         calm = self.calmed() if self.calm is None else self.calm
         if calm and not self.interrupted:
-            differs = unearned(self.scenario, calm, self.server.tables["AgenticTask"], self.faults.struck)
-            self.checkers.alike(len(calm), differs)
+            tasks = self.server.tables["AgenticTask"]
+            self.checkers.alike(len(calm), unannounced(self.scenario, calm, tasks))
 
 
 def _measured(capability: NodeCapability, host: Host) -> NodeCapability:
