@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from foreman.api import IN_FLIGHT, AgenticTask
 from sim.scenario import Scenario
+from sim.schedule import Listed
+
+if TYPE_CHECKING:
+    from sim.world import World
 
 ABSENT = "(absent)"
 Tasks = Mapping[str, AgenticTask]
@@ -80,6 +84,22 @@ def unannounced(scenario: Scenario, without: Tasks, with_faults: Tasks) -> Itera
     for each in differing(without, with_faults):
         if not announced(patterns, each.key):
             yield each
+
+
+def calmed(world: World) -> Tasks:
+    """The tasks at the end of the run without faults and with every message as quick as can be; none if it has no end."""
+    checks = world.scenario.checks.model_copy(update={"differential": False})
+    calm = world.scenario.model_copy(update={"faults": (), "expect": {}, "checks": checks})
+    run = type(world)(calm, world.seed, product=world.product, schedule=Listed(()), check=False, digest=False).run()
+    world.interrupted |= run.interrupted
+    return run.server.tables["AgenticTask"] if run.done() else {}
+
+
+def compare_with_calm(world: World) -> None:
+    """Of a run that has ended: what `checks: {differential: true}` asks for."""
+    calm = calmed(world) if world.calm is None else world.calm
+    if calm and not world.interrupted:
+        world.checkers.alike(len(calm), unannounced(world.scenario, calm, world.server.tables["AgenticTask"]))
 
 
 def differs(scenario: Scenario) -> list[str]:

@@ -23,7 +23,7 @@ from sim.clock import Clock
 from sim.cluster import Endpoint, SimCluster
 from sim.collector import uncollected
 from sim.draw import Stream
-from sim.ending import Tasks, unannounced
+from sim.ending import Tasks, compare_with_calm
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
@@ -99,7 +99,7 @@ class World:
         self.events = 0
         self.wall_seconds = 0.0
         self.interrupted = False
-        self.calm: Tasks | None = None  # see `calmed`
+        self.calm: Tasks | None = None  # see sim.ending
         self.total = total(scenario)
         self.pipelines = Pipelines(len(scenario.workloads), self._child_made, self._maybe_finish)
         self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
@@ -382,21 +382,7 @@ class World:
         if not self.interrupted:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
             if self.scenario.checks.differential and self.faults.struck:
-                self._alike()
-
-    def calmed(self) -> Tasks:
-        """The tasks at the end of the run without faults and every message as quick as can be; none if it has no end."""
-        checks = self.scenario.checks.model_copy(update={"differential": False})
-        calm = self.scenario.model_copy(update={"faults": (), "expect": {}, "checks": checks})
-        run = World(calm, self.seed, product=self.product, schedule=Listed(()), check=False, digest=False).run()
-        self.interrupted |= run.interrupted
-        return run.server.tables["AgenticTask"] if run.done() else {}
-
-    def _alike(self) -> None:
-        calm = self.calmed() if self.calm is None else self.calm
-        if calm and not self.interrupted:
-            tasks = self.server.tables["AgenticTask"]
-            self.checkers.alike(len(calm), unannounced(self.scenario, calm, tasks))
+                compare_with_calm(self)
 
 
 def _measured(capability: NodeCapability, host: Host) -> NodeCapability:

@@ -39,7 +39,7 @@ AHEAD = 8
 GRAVER = 50
 """Schedules tried after the first violation, for a graver one."""
 CHUNK_MESSAGES = 6_000
-CHUNK_MOST = 100
+CHUNK_LEAST, CHUNK_MOST = 4, 100
 Progress = Callable[["Hunt"], None]
 
 
@@ -83,7 +83,7 @@ class Hunt:
         self.seconds = 0.0
         ground = _survey(self.scenario, seed, strategy, product)
         self.strategy: Strategy = strategy_of(strategy, ground)
-        self.chunk = max(1, min(CHUNK_MOST, CHUNK_MESSAGES // max(ground.messages, 1)))
+        self.chunk = max(CHUNK_LEAST, min(CHUNK_MOST, CHUNK_MESSAGES // max(ground.messages, 1)))
 
     def run(self, progress: Progress | None = None) -> Hunt:
         """Hunt to the end; ^C ends it early and leaves what was covered."""

@@ -17,6 +17,7 @@ from signal import SIGKILL
 from foreman.cluster import Event
 from sim.cluster import Fate, Request, Watch
 from sim.collector import uncollected
+from sim.ending import calmed
 from sim.faults.ambush import of_event, of_request
 from sim.faults.sieve import Message
 from sim.hunt.footprint import Footprint
@@ -44,7 +45,7 @@ class Walk:
         self._trials: dict[int, Trial] = {}
         self._mine: Probe | None = None  # in a copy: what it is for
         self._told = -1
-        self.world.calm = self.world.calmed()
+        self.world.calm = calmed(self.world)
         endpoint = self.world.endpoint
         endpoint.intercept = self._request
         endpoint.meddle = self._event
