@@ -54,11 +54,22 @@ class Place(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """`fault` strikes at `place`, unless there is a reason `why_not`."""
+    """A `sort` of fault that strikes at `place`, the `nth` such message it counts, unless there is a reason `why_not`."""
 
-    fault: Fault
+    sort: str
     place: Place
+    nth: int
     why_not: str
+
+    @property
+    def fault(self) -> Fault:
+        """Made when it is asked for: of thousands most are pruned."""
+        place = self.place
+        word = "type" if self.sort in AT_EVENTS else "verb"
+        on = {"actor": place.actor, word: place.verb, "kind": place.kind, "key": place.key, "nth": self.nth}
+        late = {"by": LATE} if self.sort in ("delay-request", "delay-event") else {}
+        away = {"for": AWAY} if self.sort in ("crash", "freeze", "partition") else {}
+        return Fault.model_validate({"fault": self.sort, "on": on, **late, **away})
 
 
 class Travel(NamedTuple):
@@ -97,21 +108,15 @@ def _at_writes(rows: Sequence[Row], alike: frozenset[int]) -> Iterator[tuple[Ord
         for name in AT_WRITES:
             same = name == "lose-reply" or (name == "delay-request" and again)
             why_not = skipped or (REFUSED if same and at not in commits else "")
-            yield (at, 0), Planned(_at(name, place), place, why_not)
+            yield (at, 0), Planned(name, place, place.nth, why_not)
         moment = (row["actor"], row["t"])
         for name in AT_COMMITS:
             why_not = NOTHING if at not in commits else skipped
             if not why_not and name != "error-after-commit" and moment in moments:
                 why_not = MOMENT
-            yield (at, 0), Planned(_at(name, place._replace(nth=max(landed[about], 1))), place, why_not)
+            yield (at, 0), Planned(name, place, max(landed[about], 1), why_not)
         if at in commits and not skipped:
             moments.add(moment)
-
-
-def _at(name: str, place: Place) -> Fault:
-    extra = {"delay-request": {"by": LATE}, "crash": {"for": AWAY}, "freeze": {"for": AWAY}, "partition": {"for": AWAY}}
-    on = {"actor": place.actor, "verb": place.verb, "kind": place.kind, "key": place.key, "nth": place.nth}
-    return Fault.model_validate({"fault": name, "on": on, **extra.get(name, {})})
 
 
 def _at_events(
@@ -126,12 +131,9 @@ def _at_events(
         count[about] += 1
         place = Place(*about, count[about])
         skipped = REPLICA if at in alike else "" if at in acted else UNREAD
-        on = {"actor": place.actor, "kind": place.kind, "key": place.key, "type": place.verb, "nth": place.nth}
         for name in AT_EVENTS:
-            late = {"by": LATE} if name == "delay-event" else {}
             why_not = skipped or (DOUBLE if name == "duplicate-event" and place.actor in doubles else "")
-            fault = Fault.model_validate({"fault": name, "on": on, **late})
-            yield (sent.get(row.get("version"), at), 1), Planned(fault, place, why_not)
+            yield (sent.get(row.get("version"), at), 1), Planned(name, place, place.nth, why_not)
 
 
 def _commits(rows: Sequence[Row]) -> set[int]:

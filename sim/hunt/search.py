@@ -6,6 +6,7 @@ same hunt with a budget of schedules finds the same, whatever `jobs` is.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,6 +140,8 @@ class Hunt:
         return partial(self._runner.run, chunk)
 
     def _pool(self, stack: ExitStack) -> Callable[[Sequence[Probe]], Callable[[], Iterable[Trial]]]:
+        # What the survey has left behind would be copied into each process, and again at each fault.
+        gc.collect()
         pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
         stack.callback(_end, pool)
         return lambda chunk: pool.submit(_attempts, chunk).result

@@ -47,7 +47,7 @@ def tried(hunt: Hunt, plans: Iterable[Planned]) -> list[Trial]:
 
 
 def kept(hunt: Hunt, fault: str = "") -> list[Planned]:
-    return [each for each in hunt.strategy.ground.plans if not each.why_not and fault in ("", each.fault.fault)]
+    return [each for each in hunt.strategy.ground.plans if not each.why_not and fault in ("", each.sort)]
 
 
 @pytest.fixture(scope="module", params=MUTATIONS)

@@ -16,8 +16,8 @@ class SingleFault(Strategy):
     def __init__(self, ground: Ground) -> None:
         super().__init__(ground)
         kept = [each for each in ground.plans if not each.why_not]
-        late = {each.place for each in kept if each.fault.fault == "delay-request"}
-        self._put_off = {each.place: each for each in kept if each.fault.fault == "lose-request" and each.place in late}
+        late = {each.place for each in kept if each.sort == "delay-request"}
+        self._put_off = {each.place: each for each in kept if each.sort == "lose-request" and each.place in late}
         self._plans = deque(each for each in kept if self._put_off.get(each.place) is not each)
         self._again: deque[Planned] = deque()
         self.planned = len(self._plans)
