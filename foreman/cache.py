@@ -111,17 +111,22 @@ class Cache(Generic[R]):
         """The API server has said that this object is gone: the watch may have missed its end."""
         self._drop(obj.key, int(obj.version))
 
-    async def find_out(self, obj: R) -> None:
-        """What became of a write without an answer: asks until the API server has shown the object, or that it is gone."""
+    async def find_out(self, obj: R) -> R | None:
+        """What became of a write without an answer: asks until the API server has shown the object, or (None) that it is gone.
+
+        An object unchanged says nothing of a write that is still on its way.
+        """
         meta = obj.metadata
         while True:
             await self.runtime.sleep(RETRY_FIRST)
             try:
-                return self.observe(cast(R, await self.cluster.get(self.kind, meta.name, meta.namespace)))
+                found = cast(R, await self.cluster.get(self.kind, meta.name, meta.namespace))
             except NotFound:
                 return None
             except ClusterError:
                 continue
+            self.observe(found)
+            return found
 
     async def run(self) -> None:
         """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""

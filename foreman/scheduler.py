@@ -113,18 +113,11 @@ class Scheduler:
 
     async def _bind(self, task: AgenticTask, node: str, slot: bool) -> None:
         key = task.key
-        try:
-            changes = self.assign(task, node, self.runtime.wall(), slot)
-            bound = await self.cluster.patch_status(task, changes, if_version=task.version)
-        except ClusterError as error:
-            self.conflicts += 1
-            if isinstance(error, Unavailable):
-                # It may be in: forgotten too early, its place and its Agent's would be given away a second time.
-                await self.tasks.find_out(task)
-            del self._binding[key]
+        bound = await self._assigned(task, node, slot)
+        del self._binding[key]
+        if bound is None:
             self.give_back(key)
         else:
-            del self._binding[key]
             self.tasks.observe(bound)
             now = self.tasks.get(key)
             if now is not None and now.status.phase is Phase.PENDING:
@@ -132,6 +125,25 @@ class Scheduler:
                 self.give_back(key)
         # Bound or not: from now on the cache alone says what the task occupies.
         self._occupancy(key, self.tasks.get(key))
+
+    async def _assigned(self, task: AgenticTask, node: str, slot: bool) -> AgenticTask | None:
+        """The task as assigned, or None if somebody else has written it, or an earlier one of these writes has landed.
+
+        One without an answer may be in, or may come yet. Forgotten too early, its place and its Agent's would be given away a
+        second time; so the same is written again, until the version it was made for is gone.
+        """
+        changes = self.assign(task, node, self.runtime.wall(), slot)
+        while True:
+            try:
+                return await self.cluster.patch_status(task, changes, if_version=task.version)
+            except Unavailable:
+                self.conflicts += 1
+                found = await self.tasks.find_out(task)
+                if found is None or found.version != task.version:
+                    return None
+            except ClusterError:
+                self.conflicts += 1
+                return None
 
     # what the caches tell
 

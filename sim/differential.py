@@ -1,17 +1,12 @@
-"""Differential end state: a run with faults must end like the same run without them (Sieve's oracle).
-
-Compared is what a user is promised whatever goes wrong on the way, object by object. Not compared is what a fault may rightly
-change: which node ran a task and in which attempt, strikes, hand-backs and failures, times, versions, the wording and the times
-of conditions, whether a node is up in the end, and the number of calls it all took.
-"""
+"""Differential end state: a run with faults must end like the same run without them (Sieve's oracle). See sim.ending."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from foreman.api import IN_FLIGHT, AgenticTask
+from foreman.api import AgenticTask
+from sim.ending import Difference, announced, differing, differs
 from sim.host import SECOND
 from sim.result import EXIT_CODES, result_of
 from sim.scenario import Scenario
@@ -19,37 +14,6 @@ from sim.world import World
 
 SETTLING = 60 * SECOND
 """Both runs go on at least so long after the last task has ended, for what is still to be written then."""
-
-ABSENT = "(absent)"
-
-
-def _result(field: str) -> Callable[[AgenticTask], Any]:
-    return lambda task: (task.status.result or {}).get(field, "")
-
-
-COMPARED: dict[str, Callable[[AgenticTask], Any]] = {
-    # What became of the task. Of its dependents too: each is an object of its own.
-    "phase": lambda task: task.status.phase or "",
-    "verdict": lambda task: task.status.verdict or "",
-    # What the executor's envelope says to whom reads it; its times and its text belong to one attempt.
-    "result.schemaVersion": _result("schemaVersion"),
-    "result.kind": _result("kind"),
-    "result.verdict": _result("verdict"),
-    # Whether it still holds a node.
-    "holds": lambda task: task.status.phase in IN_FLIGHT,
-}
-
-
-class Difference(NamedTuple):
-    """`field` of the object `key` (namespace/name), in the run without faults and in the one with them."""
-
-    key: str
-    field: str
-    without: Any
-    with_faults: Any
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.field} is {self.with_faults or '(none)'}, without faults {self.without or '(none)'}"
 
 
 class Comparison(NamedTuple):
@@ -102,40 +66,11 @@ def compare(scenario: Scenario, seed: int | None = None) -> Comparison:
     # What the scenario expects, it expects of the run with faults.
     calm = World(settled.model_copy(update={"faults": (), "expect": {}}), seed).run()
     differences = list(differing(_tasks(calm), _tasks(faulty)))
-    announced = patterns(scenario)
-    unexpected = [each for each in differences if not any(_names(pattern, each.key) for pattern in announced)]
-    missing = [pattern for pattern in announced if not any(_names(pattern, each.key) for each in differences)]
+    told = differs(scenario)
+    unexpected = [each for each in differences if not announced(told, each.key)]
+    missing = [pattern for pattern in told if not any(announced([pattern], each.key) for each in differences)]
     return Comparison(result_of(faulty), result_of(calm), differences, unexpected, missing)
-
-
-def patterns(scenario: Scenario) -> list[str]:
-    """The tasks that `expect: {differs}` says a fault changes the outcome of."""
-    named = scenario.expect.get("differs", [])
-    return [named] if isinstance(named, str) else list(named)
-
-
-def _names(pattern: str, key: str) -> bool:
-    return fnmatchcase(key if "/" in pattern else key.partition("/")[2], pattern)
 
 
 def _tasks(world: World) -> Mapping[str, AgenticTask]:
     return world.server.tables["AgenticTask"]
-
-
-def differing(without: Mapping[str, AgenticTask], with_faults: Mapping[str, AgenticTask]) -> Iterator[Difference]:
-    """What differs between two end states, in the order of keys."""
-    for key in sorted({*without, *with_faults}):
-        calm, faulty = without.get(key), with_faults.get(key)
-        if calm is None or faulty is None:
-            yield Difference(
-                key, "object", ABSENT if calm is None else "present", ABSENT if faulty is None else "present"
-            )
-            continue
-        yield from _fields(key, calm, faulty)
-
-
-def _fields(key: str, calm: AgenticTask, faulty: AgenticTask) -> Iterable[Difference]:
-    for field, of in COMPARED.items():
-        was, now = of(calm), of(faulty)
-        if was != now:
-            yield Difference(key, field, was, now)

@@ -259,10 +259,12 @@ class Contention(Strict):
 
 
 class Checks(Strict):
-    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. The others are the
-    invariants of similar names (`foreman sim run` tells them): durations and counts are what they tolerate."""
+    """Checks beyond those of every run. `linearizable`: of each task's claim, from what the callers saw. `differential`: the
+    end is that of the run without faults. The others are the invariants of similar names (`foreman sim run` tells them):
+    durations and counts are what they tolerate."""
 
     linearizable: Flag = False
+    differential: Flag = False
     idle: Duration = 0
     passed_over: Duration = Field(default=0, alias="passedOver")
     attended: Duration = 0

@@ -23,6 +23,7 @@ from sim.clock import Clock
 from sim.cluster import Endpoint, SimCluster
 from sim.collector import uncollected
 from sim.draw import Stream
+from sim.ending import Tasks, compare_with_calm
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
@@ -98,6 +99,7 @@ class World:
         self.events = 0
         self.wall_seconds = 0.0
         self.interrupted = False
+        self.calm: Tasks | None = None  # see sim.ending
         self.total = total(scenario)
         self.pipelines = Pipelines(len(scenario.workloads), self._child_made, self._maybe_finish)
         self.slots = sum(group.count * group.slots for group in scenario.fleet.values())
@@ -382,6 +384,8 @@ class World:
             self.checkers.claims(self.histories.violations())
         if not self.interrupted:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
+            if self.scenario.checks.differential and self.faults.struck:
+                compare_with_calm(self)
 
 
 def _measured(capability: NodeCapability, host: Host) -> NodeCapability:

@@ -36,7 +36,7 @@ def differential(scenario: Scenario, as_json: bool, quiet: bool) -> int:
 
 def lines(found: Comparison) -> list[str]:
     """What a person reads: the verdict, each object that differs, each run's own complaints."""
-    from sim.differential import COMPARED
+    from sim.ending import COMPARED
 
     result, unexpected = found.result, found.unexpected
     head = f"{result['scenario']}: seed {result['seed']}: "

@@ -21,6 +21,7 @@ from sim.apiserver import ApiServer
 from sim.checkers.invariants import Violation
 from sim.checkers.special import Check
 from sim.checkers.stability import SETTLE, unsettled
+from sim.ending import Difference
 from sim.selection import Change
 
 HANDBACK_LIMIT = 200
@@ -312,6 +313,12 @@ class Checkers:
             self._checks["linearizable-claims"] += operations
             if why:
                 self.fail("linearizable-claims", key, why)
+
+    def alike(self, tasks: int, differences: Iterable[Difference]) -> None:
+        """`differences` between the ends of this run and of the one without faults, of so many tasks."""
+        self._checks["differential"] += tasks
+        for each in differences:
+            self.fail("differential", each.key, each.told())
 
     def liveness(self, wall: int, calm_for: int) -> None:
         """Judge the final state. `calm_for`: microseconds since the last fault was mended, or since the start without any.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import ClassVar
 
 from foreman.api import IN_FLIGHT
@@ -43,7 +42,10 @@ class Crowding:
 
     def _executing(self) -> None:
         """Heartbeats are writes as well: whatever happens, this looks every few seconds."""
-        running: Counter[str] = Counter(holder for holders in self.court.live.values() for holder in holders)
+        running: dict[str, int] = {}
+        for holders in self.court.live.values():
+            for holder in holders:
+                running[holder] = running.get(holder, 0) + 1
         self.court.exercised("executor-slots", len(running))
         for holder, count in running.items():
             slots = self._slots(holder.partition("/")[0].partition(".")[0])

@@ -48,6 +48,7 @@ LIVENESS = {
     "node-leak": "a FleetNode that is Draining goes once its agent has left (checks: {nodes: 3m})",
     "current-task": "a FleetNode shows only a task that it holds (checks: {nodes: 3m})",
     "reconcile-storm": "the controllers look no oftener than the tasks explain (checks: {reconciles: 40})",
+    "differential": "in the end every task is as in the run without faults (checks: {differential: true})",
     "workload-accounted": "in the end every Workload has ended as its children did, or something can still end it",
 }
 

@@ -106,7 +106,7 @@ class EarnedEnd:
 
     @staticmethod
     def concerns(scenario: Scenario) -> bool:
-        return bool(scenario.faults)
+        return bool(scenario.faults) or scenario.checks.differential
 
     def committed(self, change: Change) -> None:
         old, new = change.old, change.new

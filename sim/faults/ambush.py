@@ -7,7 +7,7 @@ from typing import Any
 
 from foreman.cluster import Event, Unavailable
 from foreman.executors import Execution
-from sim.cluster import Answer, Endpoint, Fate, Request, Watch
+from sim.cluster import REQUEST_TIMEOUT, Answer, Endpoint, Fate, Request, Watch
 from sim.executor import Plan
 from sim.fault import ON_EVENTS, ON_EXECUTIONS, ON_REQUESTS, Fault
 from sim.faults.sieve import Message, Sieve, matches
@@ -20,12 +20,14 @@ class Ambush:
         self.fault = fault
         self.fired = fired
         self.windows: list[Sieve] = []
+        self.landed = False  # whether a request that it delayed has still changed something
 
     def strikes(self, message: Message) -> bool:
         """Whether this message is struck; asks every open window, so that each counts all matches."""
         if not self.windows or not matches(message, self.fault.on, self.fault.host):
             return False
         struck = [window.takes() for window in self.windows]
+        self.windows[:] = [window for window in self.windows if not window.spent]
         if not any(struck):
             return False
         what = " ".join(filter(None, (message.verb, message.type, message.kind, message.key)))
@@ -42,13 +44,16 @@ class Ambushes:
         self.events = [each for each in ambushes if each.fault.fault in ON_EVENTS]
         self.executions = [each for each in ambushes if each.fault.fault in ON_EXECUTIONS]
         if self.requests:
-            endpoint.intercept = self._intercept
+            endpoint.intercept = self.intercept
         if self.events:
-            endpoint.meddle = self._meddle
+            endpoint.meddle = self.meddle
         self.spoil = self._spoil if self.executions else None
 
-    def _intercept(self, request: Request) -> Fate | None:
-        message = _of_request(request)
+    def intercept(self, request: Request) -> Fate | None:
+        """What a request at the server's door meets."""
+        if not any(each.windows for each in self.requests):
+            return None
+        message = of_request(request)
         fates = [self._fate(each, message, request) for each in self.requests]
         return next((fate for fate in fates if fate is not None), None)
 
@@ -59,9 +64,16 @@ class Ambushes:
         if not ambush.strikes(message):
             return None
         if fault.fault == "delay-request":
-            self.endpoint.env.at(fault.by, lambda _: request.apply())
+            self.endpoint.env.at(fault.by, lambda _: self._late(ambush, request))
+            if fault.by > REQUEST_TIMEOUT:
+                request.time_out()
             return "hold"
         return "drop" if fault.fault == "lose-request" else "lose-reply"
+
+    def _late(self, ambush: Ambush, request: Request) -> None:
+        before = self.endpoint.server.version
+        request.apply()
+        ambush.landed |= self.endpoint.server.version != before
 
     def _error_after(self, ambush: Ambush, message: Message) -> Fate | None:
         """Counts, and strikes, only writes that are really committed: known when the answer is there."""
@@ -75,10 +87,12 @@ class Ambushes:
 
         return rewrite if ambush.windows and matches(message, ambush.fault.on, ambush.fault.host) else None
 
-    def _meddle(self, watch: Watch, event: Event) -> None:
+    def meddle(self, watch: Watch, event: Event) -> None:
         """An event on its way to a watcher: not sent, sent late with all behind it, or sent twice."""
-        obj: Any = event.object
-        message = Message("", event.type, watch.stream.kind, obj.key if obj else "", watch.cluster.actor)
+        if not any(each.windows for each in self.events):
+            watch.send(event)
+            return
+        message = of_event(watch, event)
         struck = {each.fault.fault: each.fault.by for each in self.events if each.strikes(message)}
         if "drop-event" in struck:
             return
@@ -100,7 +114,12 @@ class Ambushes:
         return plan, fate
 
 
-def _of_request(request: Request) -> Message:
+def of_event(watch: Watch, event: Event) -> Message:
+    obj: Any = event.object
+    return Message("", event.type, watch.stream.kind, obj.key if obj else "", watch.cluster.actor)
+
+
+def of_request(request: Request) -> Message:
     verb, args = request.verb, request.args
     target: Any = args[0]
     if verb == "get":

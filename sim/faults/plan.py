@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sim.clock import Clock
 from sim.cluster import Endpoint
 from sim.draw import Stream
-from sim.fault import ON_HOSTS, Fault, fault_names
+from sim.fault import ON_EVENTS, ON_HOSTS, ON_REQUESTS, Fault, fault_names
 from sim.faults.ambush import Ambush, Ambushes
 from sim.faults.sieve import Message, Sieve, matches, named
 from sim.faults.strikes import Strikes
@@ -69,6 +69,8 @@ class Faults:
     ) -> None:
         """`note(host, what)` is told of each fault and each mending."""
         self.env = env
+        self.seed = seed
+        self.server = endpoint.server
         self.strikes = Strikes(env, hosts, links, endpoint)
         self.note = note
         self.pending = 0
@@ -80,6 +82,19 @@ class Faults:
         watchers = [watcher for plan in self.plans for watcher in self._begin(plan)]
         if watchers:
             endpoint.server.observers.append(lambda change: _tell(watchers, change))
+
+    def join(self, fault: Fault) -> None:
+        """One more fault, of a run that is under way."""
+        plan = Plan(fault, fault.name or fault.fault, self.seed)
+        self.plans.append(plan)
+        if fault.fault in ON_REQUESTS:
+            plan.ambush = Ambush(fault, self._firing(plan))
+            self.ambushes.requests.append(plan.ambush)
+        elif fault.fault in ON_EVENTS:
+            plan.ambush = Ambush(fault, self._firing(plan))
+            self.ambushes.events.append(plan.ambush)
+        for watcher in self._begin(plan):
+            self.server.observers.append(watcher)
 
     @property
     def struck(self) -> int:

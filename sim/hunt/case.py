@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sim.checkers import Violation
+from sim.ending import told_to_differ
 from sim.hunt.strategies.strategy import schedule_of
 from sim.hunt.trial import CRASH, Trial, faulty, judged, played
 from sim.mutations import Product
@@ -62,8 +63,8 @@ def case_of(scenario: Scenario, trial: Trial, product: Product | None = None) ->
 
 
 def data_of(scenario: Scenario) -> Data:
-    """The scenario as in a file, without what it expects."""
-    return scenario.model_dump(mode="json", exclude_defaults=True) | {"expect": {}}
+    """The scenario as in a file, without what it expects of a run by itself."""
+    return scenario.model_dump(mode="json", exclude_defaults=True) | {"expect": told_to_differ(scenario)}
 
 
 def record(data: Data, schedule: Schedule | None, invariant: str, product: Product | None = None) -> Case | None:

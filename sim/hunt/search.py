@@ -6,26 +6,33 @@ same hunt with a budget of schedules finds the same, whatever `jobs` is.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import active_children
 from typing import NamedTuple
 
+from sim.cluster import REQUEST_TIMEOUT
 from sim.collector import uncollected
+from sim.ending import told_to_differ
+from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
+from sim.hunt.plans import Travel, plans
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
-from sim.hunt.strategies.plans import plans
 from sim.hunt.strategies.portfolio import Portfolio
 from sim.hunt.strategies.single import SingleFault
 from sim.hunt.strategies.strategy import schedule_of
 from sim.hunt.trial import Probe, Trial, attempt, gravity
+from sim.hunt.walk import POSSIBLE, Walk
 from sim.mutations import Product
 from sim.scenario import Scenario
-from sim.trace import Trace
+from sim.schedule import menu
+from sim.trace import Row, Trace
 from sim.world import World
 
 AHEAD = 8
@@ -33,7 +40,7 @@ AHEAD = 8
 GRAVER = 50
 """Schedules tried after the first violation, for a graver one."""
 CHUNK_MESSAGES = 6_000
-CHUNK_MOST = 100
+CHUNK_LEAST, CHUNK_MOST = 4, 100
 Progress = Callable[["Hunt"], None]
 
 
@@ -65,18 +72,19 @@ class Hunt:
         product: Product | None = None,
     ) -> None:
         """`product` cannot travel to other processes: with it `jobs` is 1."""
-        self.scenario = scenario.model_copy(update={"expect": {}})
+        self.scenario = scenario.model_copy(update={"expect": told_to_differ(scenario)})
         self.budget = budget
         self.jobs = 1 if product is not None else jobs
         self.product = product
         self.coverage = Coverage(self.scenario)
         self.found: Trial | None = None
         self.interrupted = False
+        self._runner = Runner(self.scenario, product)
         self._since = 0
         self.seconds = 0.0
         ground = _survey(self.scenario, seed, strategy, product)
         self.strategy: Strategy = strategy_of(strategy, ground)
-        self.chunk = max(1, min(CHUNK_MOST, CHUNK_MESSAGES // max(ground.messages, 1)))
+        self.chunk = max(CHUNK_LEAST, min(CHUNK_MOST, CHUNK_MESSAGES // max(ground.messages, 1)))
 
     def run(self, progress: Progress | None = None) -> Hunt:
         """Hunt to the end; ^C ends it early and leaves what was covered."""
@@ -129,13 +137,11 @@ class Hunt:
             yield from under_way.popleft()()
 
     def _here(self, chunk: Sequence[Probe]) -> Callable[[], Iterable[Trial]]:
-        def run() -> Iterator[Trial]:
-            with uncollected():
-                yield from (attempt(self.scenario, each, schedule_of(each), self.product) for each in chunk)
-
-        return run
+        return partial(self._runner.run, chunk)
 
     def _pool(self, stack: ExitStack) -> Callable[[Sequence[Probe]], Callable[[], Iterable[Trial]]]:
+        # What the survey has left behind would be copied into each process, and again at each fault.
+        gc.collect()
         pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
         stack.callback(_end, pool)
         return lambda chunk: pool.submit(_attempts, chunk).result
@@ -147,14 +153,70 @@ class Hunt:
         return probes
 
 
+class Runner:
+    """Runs the probes of one scenario in this process."""
+
+    def __init__(self, scenario: Scenario, product: Product | None = None) -> None:
+        self.scenario = scenario
+        self.product = product
+        self._walk: Walk | None = None
+
+    def run(self, probes: Sequence[Probe]) -> Iterator[Trial]:
+        with uncollected():
+            ahead = self._walked([each for each in probes if each.place is not None])
+            for each in probes:
+                known = ahead.get(each.number) if each.place is not None else None
+                yield known or self._attempt(each)
+
+    def _attempt(self, probe: Probe) -> Trial:
+        return attempt(self.scenario, probe, schedule_of(probe), self.product)
+
+    def _walked(self, probes: Sequence[Probe]) -> dict[int, Trial]:
+        """What a walk comes to, going on from where the last ended or, for what it has passed, beginning anew."""
+        found: dict[int, Trial] = {}
+        while probes and POSSIBLE:
+            if self._walk is None:
+                self._walk = Walk(self.scenario, probes[0].seed, self.product)
+            fresh = self._walk.fresh
+            found |= self._walk.trials(probes)
+            probes = [each for each in probes if each.number not in found]
+            if probes:
+                self._walk = None
+            if fresh:
+                break
+        return found
+
+
 def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | None) -> Ground:
     """One run with every message as quick as can be."""
     swerving = Swerving({})
     trace = Trace() if strategy in (Portfolio.name, SingleFault.name) else None
     world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1).run()
-    planned = list(plans(trace.rows)) if trace is not None else []
+    planned = plans(trace.rows, _travel(scenario), _doubles(scenario, product, trace.rows)) if trace is not None else []
     span = world.stats.last_ended or world.now()
     return Ground(scenario, seed, swerving.drawn, span, planned)
+
+
+def _travel(scenario: Scenario) -> Travel:
+    quick = menu(scenario.network.latency)[0]
+    return Travel(quick, REQUEST_TIMEOUT if scenario.faults else quick)
+
+
+def _doubles(scenario: Scenario, product: Product | None, rows: Sequence[Row]) -> frozenset[str]:
+    """The processes that write the same when all of their events come twice."""
+    fault = Fault.model_validate({"fault": "duplicate-event"})
+    trace = Trace()
+    twice = scenario.model_copy(update={"faults": (*scenario.faults, fault)})
+    world = World(twice, product=product, schedule=Swerving({}), trace=trace, enough=1).run()
+    clean = not world.checkers.violations and not world.crashes
+    once = list(filter(_writes, rows))
+    return (
+        frozenset(each["actor"] for each in rows if clean) if once == list(filter(_writes, trace.rows)) else frozenset()
+    )
+
+
+def _writes(row: Row) -> bool:
+    return row["what"] in (*WRITES, "execute", "executed")
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
@@ -164,7 +226,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
         process.terminate()
 
 
-_scenario: list[Scenario] = []
+_runner: list[Runner] = []
 
 
 def _adopt(scenario: Scenario) -> None:
@@ -172,9 +234,8 @@ def _adopt(scenario: Scenario) -> None:
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _scenario[:] = [scenario]
+    _runner[:] = [Runner(scenario)]
 
 
 def _attempts(probes: Sequence[Probe]) -> list[Trial]:
-    with uncollected():
-        return [attempt(_scenario[0], probe, schedule_of(probe)) for probe in probes]
+    return list(_runner[0].run(probes))

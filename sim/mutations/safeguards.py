@@ -138,6 +138,24 @@ class RevivingWatcher(Watcher):
     run_type = RevivingRun
 
 
+class DoubtingRun(Run):
+    """Takes a report without an answer for the loss of what it had to report."""
+
+    doubts = False
+
+    async def _look_again(self) -> AgenticTask | None:
+        self.doubts = True
+        return await super()._look_again()
+
+    def _changes(self, task: AgenticTask, outcome: claims.Outcome, refusals: Sequence[str]) -> Mapping[str, Any]:
+        lost = claims.Outcome(error="the report was not answered")
+        return super()._changes(task, lost if self.doubts else outcome, refusals)
+
+
+class DoubtingWatcher(Watcher):
+    run_type = DoubtingRun
+
+
 def _unconditional(product: Product) -> Product:
     return replace(product, wrap=Unconditional)
 
@@ -168,5 +186,8 @@ SAFEGUARDS: dict[str, Mutation] = {
     ),
     "terminal-overwrite": Mutation(
         "late results overwrite finished tasks", "terminal-absorbs", agent(watcher=RevivingWatcher)
+    ),
+    "doubted-reports": Mutation(
+        "a report without an answer becomes a failure", "differential", agent(watcher=DoubtingWatcher)
     ),
 }

@@ -13,8 +13,10 @@ from workload_deeds import DEEDS
 
 from foreman.api import Phase
 from sim.checkers import CAPABILITY_GRACE, HANDBACK_LIMIT, LIVENESS, SAFETY, SETTLE, SPECIAL, STORM_PER_MINUTE
+from sim.ending import unannounced
 from sim.linearize import Operation, check
 from sim.register import INITIAL, REGISTER, Call, Register
+from sim.scenario import Scenario
 
 Deed = Callable[[Court], None]
 CASES: list[tuple[str, bool, Deed]] = list(SPECIAL_CASES)
@@ -406,6 +408,22 @@ def one_holds_it_and_reports(court: Court) -> None:
 
 
 # liveness: what is judged is the state in the end
+
+
+def _ended_as(court: Court, verdict: str) -> None:
+    task = new_task("a")
+    calm, now = (task.evolve(status=task.status.evolve(verdict=said)) for said in ("GO", verdict))
+    court.checkers.alike(1, unannounced(Scenario(fleet={"n": {}}), {"a": calm}, {"a": now}))
+
+
+@breaks("differential")
+def another_verdict_than_without_faults(court: Court) -> None:
+    _ended_as(court, "NO-GO")
+
+
+@keeps("differential")
+def the_verdict_of_the_run_without_faults(court: Court) -> None:
+    _ended_as(court, "GO")
 
 
 def _later(court: Court) -> None:

@@ -9,7 +9,8 @@ from cli_kit import cli, one_line
 from support import new_task
 from test_scenarios import SMALLER
 
-from sim.differential import ABSENT, COMPARED, compare, differing
+from sim.differential import compare
+from sim.ending import ABSENT, COMPARED, differing
 from sim.load import BadScenario, load, parse, shipped
 
 WITH_FAULTS = [name for name in sorted(shipped()) if load(name).faults]

@@ -11,18 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.hunt.case import UNTOUCHED, Case, bulk, case_of, record
+from sim.hunt.plans import UNREAD
 from sim.hunt.record import NotRecorded, recorded, replay, save
-from sim.hunt.schedules import FewValued, Swerving
+from sim.hunt.schedules import FewValued
 from sim.hunt.search import Budget, Hunt
 from sim.hunt.shrink import Shrink
 from sim.hunt.smaller import smaller
 from sim.hunt.strategies import STRATEGIES
-from sim.hunt.strategies.plans import UNREAD, plans
 from sim.load import BadScenario, check, load, parse
 from sim.scenario import Scenario
 from sim.schedule import Listed, Recorded, menu
 from sim.testing import hunt, schedules, world
-from sim.trace import Trace
 from sim.world import World
 
 CLAIM = {"name": "claim", "fleet": {"node": {"count": 2}}, "workload": {"count": 1}, "executor": {"duration": "2s"}}
@@ -74,13 +73,6 @@ def test_single_faults_are_all_run_and_what_is_pruned_is_told() -> None:
         "freeze",
         "drop-event",
     }
-
-
-def test_an_event_is_pruned_only_if_its_receiver_then_writes_nothing() -> None:
-    trace = Trace()
-    World(check(CLAIM), schedule=Swerving({}), trace=trace).run()
-    kept = [fault for fault, why_not in plans(trace.rows) if not why_not and fault.fault == "drop-event"]
-    assert any(fault.on and fault.on.kind == "AgenticTask" and "node-" in fault.on.actor for fault in kept)
 
 
 def test_what_never_strikes_is_told() -> None:

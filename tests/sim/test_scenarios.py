@@ -67,6 +67,7 @@ RED = [
     ("restamped-conditions", "missing-dependency", "write-storm"),
     ("unconditional-writes", "claim-race", "no-leak"),
     ("unconditional-writes", "lost-reply", "field-owner"),
+    ("doubted-reports", "lost-reply", "differential"),
     ("no-claim-expiry", "dropped-event", "eventually-stable"),
     ("unconditional-writes", "duplicate-and-late-events", "field-owner"),
     ("unconditional-writes", "claim-race", "linearizable-claims"),

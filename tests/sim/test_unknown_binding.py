@@ -28,6 +28,16 @@ until: 20m
 """
 
 
+LATE = """
+fleet: {node: {count: 2}}
+workload: {count: 6, arrivals: {every: 3s}}
+executor: {duration: 20s}
+faults: [{fault: delay-request, by: 12s, on: {verb: patch_status, kind: AgenticTask, actor: operator-0, nth: 2}}]
+checks: {crowding: true}
+until: 20m
+"""
+
+
 class Guessing:
     """A cache that is not asked what became of a write."""
 
@@ -46,9 +56,9 @@ class GuessingScheduler(Scheduler):
         super().__init__(cluster, runtime, Guessing(tasks), *others)  # type: ignore[arg-type]
 
 
-def violated(seed: int, product: Product | None = None) -> set[str]:
-    result = result_of(World(parse(SCENARIO, "test.yaml"), seed, product=product).run())
-    assert result["tasks"]["succeeded"] == 10
+def violated(seed: int, product: Product | None = None, text: str = SCENARIO) -> set[str]:
+    result = result_of(World(parse(text, "test.yaml"), seed, product=product).run())
+    assert result["tasks"]["succeeded"] == result["tasks"]["total"]
     return {each["invariant"] for each in result["violations"]}
 
 
@@ -61,3 +71,30 @@ def test_forgotten_at_once_its_place_is_given_away_a_second_time() -> None:
     guessing = replace(Product(), operator=OperatorParts(scheduler=GuessingScheduler))
     seen = set().union(*(violated(seed, guessing) for seed in range(8)))
     assert {"agent-limit", "overcommit"} <= seen
+
+
+def test_an_assignment_that_comes_after_its_sender_has_given_up_finds_its_place_kept() -> None:
+    assert violated(0, text=LATE) == set()
+
+
+class Trusting:
+    """A cache that takes an object unchanged for the word that the write is lost."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def find_out(self, obj: Any) -> None:
+        await self.inner.find_out(obj)
+
+
+class TrustingScheduler(Scheduler):
+    def __init__(self, cluster: Any, runtime: Any, tasks: Any, *others: Any) -> None:
+        super().__init__(cluster, runtime, Trusting(tasks), *others)  # type: ignore[arg-type]
+
+
+def test_with_its_place_given_away_when_it_was_not_in_yet_the_node_is_given_too_much() -> None:
+    trusting = replace(Product(), operator=OperatorParts(scheduler=TrustingScheduler))
+    assert violated(0, trusting, LATE) == {"overcommit"}

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
-from sim.fault import Fault
+from sim.hunt.plans import Planned
 from sim.hunt.trial import Probe, Trial
 from sim.scenario import Scenario
 from sim.schedule import Schedule
@@ -16,15 +16,14 @@ from sim.stream import Stream
 class Ground(NamedTuple):
     """What a strategy knows of the scenario: one run of it with every message as quick as can be.
 
-    `messages` of that run, `span` microseconds to its end; `plans`: each single fault that could strike it, with the reason it
-    need not be tried, or ''.
+    `messages` of that run, `span` microseconds to its end; `plans`: each single fault that could strike it.
     """
 
     scenario: Scenario
     seed: int
     messages: int
     span: int
-    plans: Sequence[tuple[Fault, str]]
+    plans: Sequence[Planned]
 
 
 class Strategy:
