@@ -18,3 +18,9 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def sweep() -> None:
+    """Collect what was made since the last sweep and is not in use any more. After each of many short runs the memory of one
+    serves the next while it is still in the processor's cache; a collection of a hundred at once takes twice as long for each."""
+    gc.collect(0)

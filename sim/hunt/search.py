@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from multiprocessing import active_children
 from typing import NamedTuple
 
-from sim.collector import uncollected
+from sim.collector import sweep, uncollected
 from sim.hunt.coverage import Coverage
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
@@ -129,11 +129,7 @@ class Hunt:
             yield from under_way.popleft()()
 
     def _here(self, chunk: Sequence[Probe]) -> Callable[[], Iterable[Trial]]:
-        def run() -> Iterator[Trial]:
-            with uncollected():
-                yield from (attempt(self.scenario, each, schedule_of(each), self.product) for each in chunk)
-
-        return run
+        return lambda: _attempted(self.scenario, chunk, self.product)
 
     def _pool(self, stack: ExitStack) -> Callable[[Sequence[Probe]], Callable[[], Iterable[Trial]]]:
         pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
@@ -176,5 +172,11 @@ def _adopt(scenario: Scenario) -> None:
 
 
 def _attempts(probes: Sequence[Probe]) -> list[Trial]:
+    return list(_attempted(_scenario[0], probes, None))
+
+
+def _attempted(scenario: Scenario, probes: Iterable[Probe], product: Product | None) -> Iterator[Trial]:
     with uncollected():
-        return [attempt(_scenario[0], probe, schedule_of(probe)) for probe in probes]
+        for each in probes:
+            yield attempt(scenario, each, schedule_of(each), product)
+            sweep()
