@@ -21,6 +21,6 @@ def uncollected() -> Iterator[None]:
 
 
 def sweep() -> None:
-    """Collect what was made since the last sweep and is not in use any more. After each of many short runs the memory of one
-    serves the next while it is still in the processor's cache; a collection of a hundred at once takes twice as long for each."""
+    """Collect what was made since the last sweep and is no longer in use. After each of many short runs: then the memory of one
+    serves the next while it is still in the processor's cache."""
     gc.collect(0)

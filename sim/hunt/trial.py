@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from sim.checkers import LIVENESS, SAFETY, Violation
 from sim.fault import Fault
@@ -21,13 +21,6 @@ GRAVEST = ("single-execution", "one-holder", "fenced-result", "terminal-absorbs"
 
 def gravity(invariant: str) -> int:
     return GRAVEST.index(invariant) if invariant in GRAVEST else -1
-
-
-@runtime_checkable
-class Counted(Protocol):
-    """A schedule that numbers all messages of a run."""
-
-    drawn: int
 
 
 class Probe(NamedTuple):
@@ -85,7 +78,7 @@ def attempt(scenario: Scenario, probe: Probe, schedule: Schedule, product: Produ
         fired[sort] = fired.get(sort, 0) + plan.fired
     verdict, broken = judged(world)
     checks = world.checkers.checks
-    drawn = schedule.drawn if isinstance(schedule, Counted) else 0
+    drawn = getattr(schedule, "drawn", 0)
     return Trial(probe, verdict, broken, drawn, fired, checks, frozenset(footprint.states), footprint.path)
 
 
