@@ -53,8 +53,8 @@ class Checkers:
         self.special: list[Check] = []
         self.up: Callable[[str], bool] = lambda host: False
         self.reconciles: Callable[[], int] = lambda: 0
-        self._checks: Counter[str] = Counter()
-        self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
+        self._checks: defaultdict[str, int] = defaultdict(int)
+        self._moves: defaultdict[tuple[Phase | None, Phase | None], int] = defaultdict(int)
         self._writes_seen = 0
         self.violations: list[Violation] = []
         self.live: dict[tuple[str, int], dict[str, None]] = {}
@@ -71,12 +71,17 @@ class Checkers:
     @property
     def checks(self) -> Counter[str]:
         """How often each invariant was put to the test."""
-        moves = self._moves
-        told = {"field-owner": self._writes_seen, "write-storm": self._writes_seen}
-        told["legal-transition"] = told["attempt-monotone"] = moves.total()
-        told["capability"] = sum(count for (_, phase), count in moves.items() if phase is Phase.SCHEDULED)
-        told["one-holder"] = sum(count for (_, phase), count in moves.items() if phase is Phase.RUNNING)
-        return self._checks + Counter(told)
+        told, seen = Counter(self._checks), self._writes_seen
+        told["field-owner"] += seen
+        told["write-storm"] += seen
+        for (_, phase), count in self._moves.items():
+            told["legal-transition"] += count
+            told["attempt-monotone"] += count
+            if phase is _SCHEDULED:
+                told["capability"] += count
+            elif phase is _CLAIMED:
+                told["one-holder"] += count
+        return +told
 
     # what the executors do
 

@@ -72,7 +72,7 @@ class Hunt:
         self.coverage = Coverage(self.scenario)
         self.found: Trial | None = None
         self.interrupted = False
-        self._since = 0
+        self._since = self._begun = 0
         self.seconds = 0.0
         ground = _survey(self.scenario, seed, strategy, product)
         self.strategy: Strategy = strategy_of(strategy, ground)
@@ -137,9 +137,12 @@ class Hunt:
         return lambda chunk: pool.submit(_attempts, chunk).result
 
     def _chunk(self) -> list[Probe]:
-        probes: list[Probe] = []
-        while len(probes) < self.chunk and (probe := self.strategy.probe()) is not None:
+        """The next probes, no more than the budget has room for."""
+        most, probes = self.budget.schedules, list[Probe]()
+        room = self.chunk if most is None else min(self.chunk, most - self._begun)
+        while len(probes) < room and (probe := self.strategy.probe()) is not None:
             probes.append(probe)
+        self._begun += len(probes)
         return probes
 
 
