@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple, Protocol
 
 from sim.draw import Choices, Distribution, Sampler
 from sim.kinds import Strict, Whole
+from sim.once import once
 from sim.stream import Stream
 from sim.units import Duration
 
@@ -106,6 +107,7 @@ def _quantiles(usual: Distribution) -> list[int]:
     return sorted({drawn[0], drawn[_SAMPLE // 2], drawn[-1]})
 
 
+@once
 def menu(usual: Distribution) -> tuple[int, ...]:
     """The few delays that stand for a distribution, quickest first, at least two: whole exchanges overtake each other by them,
     which a small spread never does."""

@@ -32,7 +32,8 @@ class Coverage:
         self.paths.add(trial.path)
         for name, times in trial.fired.items():
             self.planned[name] += 1
-            self.fired[name] += times
+            if times:
+                self.fired[name] += times
         self.checked.update(trial.checked)
 
     def vacuous(self) -> list[str]:
