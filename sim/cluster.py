@@ -63,7 +63,8 @@ class Endpoint:
         self.watch: type[Watch] = Watch
         self.watches: dict[Watch, None] = {}
         # What the store answers whatever the replica or the state of the client.
-        self.direct: dict[str, Callable[..., Any]] = {verb: getattr(server, verb) for verb in DIRECT}
+        verbs = DIRECT if stale_lists else (*DIRECT, "list")
+        self.direct: dict[str, Callable[..., Any]] = {verb: getattr(server, verb) for verb in verbs}
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)
         if stale_lists:
