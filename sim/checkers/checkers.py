@@ -277,16 +277,15 @@ class Checkers:
         if new is None:
             self._nodes.pop(change.key, None)
             return
-        if old is None or old.status.capability is not new.status.capability or old.spec is not new.spec:
-            was = self._nodes.get(change.key)
-            if was is not None:
-                self._node_was[change.key] = self.now(), was
-            node = self._nodes[change.key] = Node(change.key)
-            node.learn(new, ready=True)
-        if old is None or old.status is new.status:
+        if old is None:
+            self._offers(change.key, new)
+            return
+        before, after = old.status, new.status
+        if before.capability is not after.capability or old.spec is not new.spec:
+            self._offers(change.key, new)
+        if before is after:
             return
         self._checks["field-owner"] += 1
-        before, after = old.status, new.status
         if before.phase is not after.phase:
             self._checks["write-storm"] += 1
             self._storm(change.key)
@@ -295,6 +294,14 @@ class Checkers:
         wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
         if wrong is not None:
             self.fail("field-owner", change.key, f"{change.actor}: {wrong}")
+
+    def _offers(self, name: str, fleet_node: FleetNode) -> None:
+        """What the node says of itself is new."""
+        was = self._nodes.get(name)
+        if was is not None:
+            self._node_was[name] = self.now(), was
+        node = self._nodes[name] = Node(name)
+        node.learn(fleet_node, ready=True)
 
     def _agent(self, task: AgenticTask) -> Agent | None:
         ref = task.spec.agent_ref
