@@ -112,11 +112,12 @@ class Cluster(Protocol):
         ...
 
 
-async def follow(stream: AsyncIterator[Event], apply: Callable[[Event], None]) -> None:
+def follow(stream: AsyncIterator[Event], apply: Callable[[Event], None]) -> Awaitable[None]:
     """Call `apply` with every event until the stream ends; raises what the stream raises."""
-    each = getattr(stream, "each", None)
-    if each is not None:
-        await each(apply)
-        return
+    each: Callable[..., Awaitable[None]] | None = getattr(stream, "each", None)
+    return each(apply) if each is not None else _follow(stream, apply)
+
+
+async def _follow(stream: AsyncIterator[Event], apply: Callable[[Event], None]) -> None:
     async for event in stream:
         apply(event)

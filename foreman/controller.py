@@ -8,7 +8,7 @@ unknown: look again), Invalid and Forbidden (nothing this process can mend soon:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from foreman.cluster import ClusterError, NotFound
@@ -34,7 +34,7 @@ class Controller:
         self.workers = workers
         self._idle = 0
         self.reconciles = 0
-        self.errors: Counter[str] = Counter()
+        self.errors: defaultdict[str, int] = defaultdict(int)
 
     def start(self) -> None:
         """Begin to serve the queue."""

@@ -8,7 +8,7 @@ could take it.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 
 from foreman.api import IN_FLIGHT, Agent, AgenticTask, Phase
@@ -45,7 +45,7 @@ class Scheduler:
         self.waiting = Waiting()
         self.give_back = give_back
         self.conflicts = 0
-        self._busy_agents: Counter[str] = Counter()
+        self._busy_agents: defaultdict[str, int] = defaultdict(int)
         self._agent_of: dict[str, str] = {}
         self._binding: dict[str, None] = {}
         self._planned = False

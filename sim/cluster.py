@@ -7,7 +7,7 @@ A test or a fault may intercept a request at the server's door: hold it, drop it
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from functools import partial
 from types import coroutine
@@ -55,13 +55,16 @@ class Endpoint:
         self.replicas = [Replica(f"apiserver-{i}") for i in range(replicas)]
         self.stale_lists = stale_lists
         self.available = True
-        self.calls: Counter[str] = Counter()
-        self.refusals: Counter[tuple[str, str, str]] = Counter()
+        self.calls: defaultdict[str, int] = defaultdict(int)
+        self.refusals: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.intercept: Callable[[Request], Fate | None] | None = None
         self.meddle: Meddle | None = None  # is given each event of a watch opened from now on, to `send` it or not
         self.tap: Tap | None = None
         self.watch: type[Watch] = Watch
         self.watches: dict[Watch, None] = {}
+        # What the store answers whatever the replica or the state of the client.
+        verbs = DIRECT if stale_lists else (*DIRECT, "list")
+        self.direct: dict[str, Callable[..., Any]] = {verb: getattr(server, verb) for verb in verbs}
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)
         if stale_lists:
@@ -139,7 +142,7 @@ class Request:
             answer: Answer = (False, Unavailable("connection refused"))
         else:
             endpoint.calls[verb] += 1
-            serve = None if cluster.forbidden else cluster.direct.get(verb)
+            serve = None if cluster.forbidden else endpoint.direct.get(verb)
             try:
                 answer = (True, serve(cluster.actor, *self.args) if serve else cluster.serve(verb, self.args))
             except ClusterError as error:
@@ -187,8 +190,6 @@ class SimCluster:
         self.actor = actor
         self.role = role
         self.forbidden: frozenset[str] = frozenset()
-        # What the store answers whatever the replica or the state of the client.
-        self.direct: dict[str, Callable[..., Any]] = {verb: getattr(self.server, verb) for verb in DIRECT}
         process.on_death.append(self._hang_up)
         self._watches: dict[Watch, None] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from sim.apiserver import ApiServer
 from sim.draw import Stream
 from sim.executor import Plan
 from sim.host import SECOND, Process
+from sim.once import once
 from sim.scenario import Behaviour, Scenario, WorkloadSeed
 from sim.schedule import Schedule
 from sim.selection import Change
@@ -27,16 +28,17 @@ class Sown(NamedTuple):
     workload: Workload
 
 
-def sown(scenario: Scenario) -> list[Sown]:
-    """All Workloads of the scenario in order of creation."""
-    found = [Sown(seed.at, _workload(name, seed)) for name, seed in scenario.workloads.items()]
+@once
+def sown(workloads: Mapping[str, WorkloadSeed]) -> list[Sown]:
+    """All Workloads in order of creation."""
+    found = [Sown(seed.at, _workload(name, seed)) for name, seed in workloads.items()]
     return sorted(found, key=lambda each: each.at)
 
 
 async def sow(scenario: Scenario, process: Process, create: Callable[[Workload], Awaitable[None]]) -> None:
     """Create each Workload at its time, counted from now."""
     begun = process.now()
-    for at, workload in sown(scenario):
+    for at, workload in sown(scenario.workloads):
         await process.sleep(max(begun + at / SECOND - process.now(), 0))
         await create(workload)
 

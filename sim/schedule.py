@@ -17,6 +17,7 @@ from pydantic import model_validator
 from foreman.durations import show
 from sim.draw import Choices, Distribution, Sampler, distribution
 from sim.kinds import Strict, Whole, refusal
+from sim.once import once
 from sim.stream import Stream
 from sim.units import Duration
 
@@ -164,6 +165,7 @@ def _quantiles(usual: Distribution) -> list[int]:
     return sorted({drawn[0], drawn[_SAMPLE // 2], drawn[-1]})
 
 
+@once
 def menu(usual: Distribution) -> tuple[int, ...]:
     """The few delays that stand for a distribution, quickest first, at least two: whole exchanges overtake each other by them,
     which a small spread never does."""

@@ -6,7 +6,7 @@ processor sharing, followed in steps of at most a second: what joins or leaves i
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 
 from foreman.api import ModelEndpoint
@@ -24,7 +24,7 @@ class Serving:
     def __init__(self, endpoints: Iterable[ModelEndpoint], speed: int) -> None:
         self.endpoints = {each.model: each for each in endpoints}
         self.speed = speed
-        self.runs: Counter[str] = Counter()
+        self.runs: defaultdict[str, int] = defaultdict(int)
 
     def alone(self, model: str, prompt: int, output: int) -> int:
         """Microseconds a run of so many tokens takes when it is the only one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +28,8 @@ class Stats:
         self.attempts = 0
         self.landed = 0
         self.writes = 0
-        self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
-        self.verdicts: Counter[str] = Counter()
+        self._moves: defaultdict[tuple[Phase | None, Phase | None], int] = defaultdict(int)
+        self.verdicts: defaultdict[str, int] = defaultdict(int)
         self.waits = array("q")
         self.busy = 0
         self.first_created: int | None = None

@@ -26,7 +26,7 @@ from functools import cache
 from hashlib import sha256
 from random import Random
 from statistics import NormalDist
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -46,11 +46,21 @@ class Stream:
     `bits(k)` gives k uniform random bits as an int in [0, 2**k).
     """
 
-    __slots__ = ("bits",)
+    __slots__ = ("_name", "_seed", "bits")
+
+    bits: Callable[[int], int]
 
     def __init__(self, seed: int, name: str) -> None:
-        digest = sha256(f"{seed}\0{name}".encode()).digest()
-        self.bits: Callable[[int], int] = Random(int.from_bytes(digest, "big")).getrandbits
+        self._seed = seed
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        """Seeded when first drawn from, for it takes as long as a hundred draws: many a stream of a short run has none."""
+        if name != "bits":
+            raise AttributeError(name)
+        digest = sha256(f"{self._seed}\0{self._name}".encode()).digest()
+        self.bits = Random(int.from_bytes(digest, "big")).getrandbits
+        return self.bits
 
     def below(self, n: int) -> int:
         """Uniform in [0, n); ValueError unless n is positive."""

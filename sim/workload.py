@@ -6,14 +6,15 @@ faults get the same tasks with the same durations (common random numbers).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from foreman.api import Agent, AgenticTask, ModelEndpoint, ObjectMeta, Provider, from_wire
+from foreman.api import Agent, AgenticTask, ObjectMeta, Provider, from_wire
 from sim.draw import Distribution, Fixed, Sampler, Stream, Weighted
 from sim.executor import Plan
 from sim.names import generated_name, number_width
-from sim.scenario import Behaviour, NodeGroup, Scenario, TaskClass, Workload
+from sim.once import once
+from sim.scenario import AgentProfile, Behaviour, Scenario, TaskClass, TaskSeed, Workload
 from sim.schedule import Schedule
 
 
@@ -47,39 +48,35 @@ def total(scenario: Scenario) -> int:
 
 def agent_objects(scenario: Scenario, namespaces: set[str]) -> list[Agent]:
     """The Agent objects the scenario's profiles describe, one in each namespace that has tasks."""
-    objects = []
-    for name, profile in sorted(scenario.agents.items()):
-        tools = ["bash", "fetch_issue", "submit_result"]
-        spec: dict[str, object] = {"role": profile.role, "tools": tools, "systemPrompt": "simulated"}
-        if profile.provider is Provider.CLOUD_PROXY:
-            spec |= {
-                "provider": profile.provider,
-                "providerConfig": {"baseURL": "http://cloud", "model": profile.model or "any"},
-            }
-        if profile.requires is not None:
-            spec["requiredCapability"] = profile.requires
-        if profile.model:
-            spec["model"] = profile.model
-        if profile.max_concurrent_tasks is not None:
-            spec["maxConcurrentTasks"] = profile.max_concurrent_tasks
-        if profile.job_mode:
-            spec["execution"] = {"mode": "Job"}
-        for namespace in sorted(namespaces):
-            objects.append(Agent.model_validate({"metadata": {"name": name, "namespace": namespace}, "spec": spec}))
-    return objects
+    return [
+        agent.evolve(metadata=agent.metadata.evolve(namespace=namespace))
+        for agent in _agents(scenario.agents)
+        for namespace in sorted(namespaces)
+    ]
 
 
-def endpoints_of(group: NodeGroup) -> tuple[ModelEndpoint, ...]:
-    """The endpoints that each node of the group declares."""
-    return tuple(
-        ModelEndpoint(
-            model=model,
-            max_concurrent=each.max_concurrent,
-            tokens_per_second=each.tokens_per_second,
-            prefill_tokens_per_second=each.prefill_tokens_per_second,
-        )
-        for model, each in group.endpoints.items()
-    )
+@once
+def _agents(profiles: Mapping[str, AgentProfile]) -> list[Agent]:
+    return [_agent(name, profile) for name, profile in sorted(profiles.items())]
+
+
+def _agent(name: str, profile: AgentProfile) -> Agent:
+    tools = ["bash", "fetch_issue", "submit_result"]
+    spec: dict[str, object] = {"role": profile.role, "tools": tools, "systemPrompt": "simulated"}
+    if profile.provider is Provider.CLOUD_PROXY:
+        spec |= {
+            "provider": profile.provider,
+            "providerConfig": {"baseURL": "http://cloud", "model": profile.model or "any"},
+        }
+    if profile.requires is not None:
+        spec["requiredCapability"] = profile.requires
+    if profile.model:
+        spec["model"] = profile.model
+    if profile.max_concurrent_tasks is not None:
+        spec["maxConcurrentTasks"] = profile.max_concurrent_tasks
+    if profile.job_mode:
+        spec["execution"] = {"mode": "Job"}
+    return Agent.model_validate({"metadata": {"name": name}, "spec": spec})
 
 
 class Chances:
@@ -115,34 +112,47 @@ class Chances:
 
 def _explicit(scenario: Scenario, seed: int, schedule: Schedule) -> Iterator[Arrival]:
     stream = Stream(seed, "tasks/explicit")
+    written = _written(scenario.tasks)
     for name, seeded in scenario.tasks.items():
-        task = from_wire(
-            {
-                "apiVersion": "foreman.llmkube.dev/v1alpha1",
-                "kind": "AgenticTask",
-                "metadata": {"name": name, "namespace": seeded.namespace},
-                "spec": seeded.spec,
-            }
-        )
-        assert isinstance(task, AgenticTask)
-        yield Arrival(seeded.at, task, Chances(seeded.executor or scenario.executor, stream, schedule).plan(task.key))
+        chances = Chances(seeded.executor or scenario.executor, stream, schedule)
+        yield Arrival(seeded.at, written[name], chances.plan(written[name].key))
+
+
+@once
+def _written(tasks: Mapping[str, TaskSeed]) -> dict[str, AgenticTask]:
+    return {name: _task(name, seeded) for name, seeded in tasks.items()}
+
+
+def _task(name: str, seeded: TaskSeed) -> AgenticTask:
+    made = from_wire(
+        {
+            "apiVersion": "foreman.llmkube.dev/v1alpha1",
+            "kind": "AgenticTask",
+            "metadata": {"name": name, "namespace": seeded.namespace},
+            "spec": seeded.spec,
+        }
+    )
+    assert isinstance(made, AgenticTask)
+    return made
 
 
 def _generated(scenario: Scenario, workload: Workload, seed: int, schedule: Schedule) -> Iterator[Arrival]:
-    classes = {name: each for name, each in workload.mix.items() if each.weight}
-    pick = Weighted[str]({name: each.weight for name, each in classes.items()}).sampler(Stream(seed, "tasks/mix"))
-    templates = {name: _template(each, workload.namespace) for name, each in classes.items()}
+    templates = _templates(workload)
+    names = list(templates)
+    # One class needs no draw.
+    pick: Callable[[], str] = (
+        (lambda: names[0]) if len(names) == 1 else _mixed(workload).sampler(Stream(seed, "tasks/mix"))
+    )
     chances = {
-        name: Chances(each.executor or scenario.executor, Stream(seed, f"tasks/{name}"), schedule)
-        for name, each in classes.items()
+        name: Chances(workload.mix[name].executor or scenario.executor, Stream(seed, f"tasks/{name}"), schedule)
+        for name in names
     }
-    only = next(iter(classes)) if len(classes) == 1 else None
     width = number_width(workload.count)
     times = _times(workload, Stream(seed, "tasks/arrivals"), schedule)
     edges = workload.shape.edges(workload.count, Stream(seed, "tasks/shape"))
     prefix = workload.name
     for at, (number, parents) in zip(times, edges, strict=True):
-        name = only or pick()
+        name = pick()
         task = templates[name]
         spec = task.spec
         if parents:
@@ -166,6 +176,16 @@ def _chosen(workload: Workload, drawn: Iterator[int], usual: Distribution, sched
         at += schedule.once(f"{workload.namespace}/{generated_name(workload, number)}", "arrival", usual, time - before)
         before = time
         yield at
+
+
+def _mixed(workload: Workload) -> Weighted[str]:
+    return Weighted[str]({name: each.weight for name, each in workload.mix.items() if each.weight})
+
+
+@once
+def _templates(workload: Workload) -> dict[str, AgenticTask]:
+    """A task without a name of each class that has any."""
+    return {name: _template(each, workload.namespace) for name, each in workload.mix.items() if each.weight}
 
 
 def _template(each: TaskClass, namespace: str) -> AgenticTask:

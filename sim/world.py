@@ -9,11 +9,9 @@ from operator import attrgetter
 from typing import Any
 
 from foreman.agent.agent import Agent as NodeAgent
-from foreman.agent.agent import AgentOptions
-from foreman.agent.capability import Declared, probe
 from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
-from foreman.api import AgenticTask, FleetNodeSpec, NodeCapability
+from foreman.api import AgenticTask, NodeCapability
 from foreman.decide.requirement import agent_key, requirement_of
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
@@ -29,6 +27,7 @@ from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
+from sim.machines import machine_of, options_of
 from sim.mutations import Product, mutated
 from sim.names import node_names
 from sim.network import Link
@@ -42,7 +41,7 @@ from sim.trace import Digest, Trace
 from sim.traced import told_to
 from sim.ttl import TimeToLive
 from sim.user import submit
-from sim.workload import Arrival, arrivals, endpoints_of, total
+from sim.workload import Arrival, arrivals, total
 
 STAGGER = 1 * SECOND
 TWIN_DELAY = 5 * SECOND
@@ -196,34 +195,21 @@ class World:
         await operator.run(process.stop)
 
     def _agent_program(self, node: str, group: NodeGroup) -> Callable[[Process], Coroutine[Any, Any, None]]:
-        endpoints = endpoints_of(group)
-        declared = Declared(
-            accelerator=group.accelerator or "",
-            total_ram_gb=group.ram_gb,
-            installed_models=group.models,
-            max_context_tokens=group.context_tokens,
-            tokens_per_second=group.tokens_per_second,
-            endpoints=endpoints,
-        )
-        capability = probe("simulated", declared, _nothing_to_read)
-        spec = FleetNodeSpec(node_name=node, roles=group.roles, slots=group.slots)
-        times = self.scenario.agent
-        options = AgentOptions(
-            heartbeat=times.heartbeat / SECOND, poll=times.poll / SECOND, namespace=None, grace=times.grace / SECOND
-        )
-
+        machine = machine_of(group)
+        spec = machine.spec.evolve(node_name=node)
+        options = options_of(self.scenario.agent)
         speed = self._speed if self.scenario.contention.capacity else None
 
         async def program(process: Process) -> None:
             host = process.host.name
             instance = instance_of(host, str(process.host.boots))
             luck = Stream(self.seed, f"executor/{instance}")
-            serving = Serving(endpoints, group.tokens_per_second)
+            serving = Serving(machine.endpoints, group.tokens_per_second)
             spoil = self.faults.ambushes.spoil
             executor = SimExecutor(process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed)
             identity = Identity(node, instance, spec, group.labels)
             cluster = self.client(process, instance, "agent")
-            measure = partial(_measured, capability, process.host)
+            measure = partial(_measured, machine.capability, process.host)
             agent = NodeAgent(cluster, process, identity, executor, measure, options, self.product.agent)
             self.agents[host] = agent
             process.on_death.append(lambda: self._agent_died(instance, agent))
@@ -392,7 +378,3 @@ def _measured(capability: NodeCapability, host: Host) -> NodeCapability:
     for change in host.changed:
         capability = capability.evolve(**change)
     return capability
-
-
-def _nothing_to_read(source: str) -> str:
-    raise OSError(f"a simulated machine has no {source}")

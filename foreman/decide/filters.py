@@ -69,10 +69,10 @@ class Node:
         self.domain = ""
 
     def learn(self, node: FleetNode, ready: bool) -> None:
-        capability = node.status.capability
+        spec, capability = node.spec, node.status.capability
         self.ready = ready
-        self.slots = node.spec.slots
-        self.roles = frozenset(node.spec.roles)
+        self.slots = spec.slots
+        self.roles = frozenset(spec.roles)
         self.labels = node.metadata.labels
         self.domain = self.labels.get(DOMAIN_LABEL, "")
         if capability is not None:
@@ -118,7 +118,7 @@ def mismatches(want: Requirement, node: Node) -> list[Reason]:
     if want.min_context_tokens > node.max_context_tokens:
         found.append(Reason.CONTEXT)
     # A label that is missing reads as '', as in the original.
-    if any(node.labels.get(key, "") != value for key, value in want.selector):
+    if want.selector and any(node.labels.get(key, "") != value for key, value in want.selector):
         found.append(Reason.SELECTOR)
     if not node.roles.issuperset(want.roles):
         found.append(Reason.ROLES)

@@ -54,8 +54,8 @@ class Checkers:
         self.special: list[Check] = []
         self.up: Callable[[str], bool] = lambda host: False
         self.reconciles: Callable[[], int] = lambda: 0
-        self._checks: Counter[str] = Counter()
-        self._moves: Counter[tuple[Phase | None, Phase | None]] = Counter()
+        self._checks: defaultdict[str, int] = defaultdict(int)
+        self._moves: defaultdict[tuple[Phase | None, Phase | None], int] = defaultdict(int)
         self._writes_seen = 0
         self.violations: list[Violation] = []
         self.live: dict[tuple[str, int], dict[str, None]] = {}
@@ -72,12 +72,17 @@ class Checkers:
     @property
     def checks(self) -> Counter[str]:
         """How often each invariant was put to the test."""
-        moves = self._moves
-        told = {"field-owner": self._writes_seen, "write-storm": self._writes_seen}
-        told["legal-transition"] = told["attempt-monotone"] = moves.total()
-        told["capability"] = sum(count for (_, phase), count in moves.items() if phase is Phase.SCHEDULED)
-        told["one-holder"] = sum(count for (_, phase), count in moves.items() if phase is Phase.RUNNING)
-        return self._checks + Counter(told)
+        told, seen = Counter(self._checks), self._writes_seen
+        told["field-owner"] += seen
+        told["write-storm"] += seen
+        for (_, phase), count in self._moves.items():
+            told["legal-transition"] += count
+            told["attempt-monotone"] += count
+            if phase is _SCHEDULED:
+                told["capability"] += count
+            elif phase is _CLAIMED:
+                told["one-holder"] += count
+        return +told
 
     # what the executors do
 
@@ -273,16 +278,15 @@ class Checkers:
         if new is None:
             self._nodes.pop(change.key, None)
             return
-        if old is None or old.status.capability is not new.status.capability or old.spec is not new.spec:
-            was = self._nodes.get(change.key)
-            if was is not None:
-                self._node_was[change.key] = self.now(), was
-            node = self._nodes[change.key] = Node(change.key)
-            node.learn(new, ready=True)
-        if old is None or old.status is new.status:
+        if old is None:
+            self._offers(change.key, new)
+            return
+        before, after = old.status, new.status
+        if before.capability is not after.capability or old.spec is not new.spec:
+            self._offers(change.key, new)
+        if before is after:
             return
         self._checks["field-owner"] += 1
-        before, after = old.status, new.status
         if before.phase is not after.phase:
             self._checks["write-storm"] += 1
             self._storm(change.key)
@@ -291,6 +295,14 @@ class Checkers:
         wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
         if wrong is not None:
             self.fail("field-owner", change.key, f"{change.actor}: {wrong}")
+
+    def _offers(self, name: str, fleet_node: FleetNode) -> None:
+        """What the node says of itself is new."""
+        was = self._nodes.get(name)
+        if was is not None:
+            self._node_was[name] = self.now(), was
+        node = self._nodes[name] = Node(name)
+        node.learn(fleet_node, ready=True)
 
     def _agent(self, task: AgenticTask) -> Agent | None:
         ref = task.spec.agent_ref

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
@@ -29,7 +29,7 @@ class Strikes:
         self.links = links
         self.endpoint = endpoint
         self.server: ApiServer = endpoint.server
-        self._standing: Counter[tuple[str, str]] = Counter()
+        self._standing: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._losses = {name: [link.loss_out] for name, link in links.items()}
 
     def strike(self, target: str, fault: Fault) -> Mend:

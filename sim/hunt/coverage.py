@@ -30,8 +30,10 @@ class Coverage:
         self.by_strategy[trial.probe.strategy] += 1
         self.states |= trial.states
         self.paths.add(trial.path)
-        self.planned.update(dict.fromkeys(trial.fired, 1))
-        self.fired.update({name: times for name, times in trial.fired.items() if times})
+        for name, times in trial.fired.items():
+            self.planned[name] += 1
+            if times:
+                self.fired[name] += times
         self.checked.update(trial.checked)
 
     def vacuous(self) -> list[str]:

@@ -6,7 +6,6 @@ A state is where every task and node stands: phase, node, attempt, holder. Each 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -24,20 +23,21 @@ class Footprint:
         self.states: set[int] = set()
         self.path = 0
         self._state = 0
+        self._parts: dict[tuple[str, str], int] = {}
 
     def committed(self, change: Change) -> None:
-        kind = change.kind
+        _, _, actor, kind, key, _, new, _ = change
         if kind == "AgenticTask":
-            part: Callable[[str, Any], int] = _task
+            after = _task(key, new)
         elif kind == "FleetNode":
-            part = _node
+            after = _node(key, new)
         else:
             return
-        old, new = change.old, change.new
-        after = part(change.key, new)
-        self._state ^= part(change.key, old) ^ after
+        parts = self._parts
+        self._state ^= parts.get((kind, key), 0) ^ after
+        parts[kind, key] = after
         self.states.add(self._state)
-        self.path = (self.path * _ODD + after + _number(change.actor)) & _MASK
+        self.path = (self.path * _ODD + after + _number(actor)) & _MASK
 
 
 def _task(key: str, task: Any) -> int:

@@ -17,7 +17,7 @@ from multiprocessing import active_children
 from typing import NamedTuple
 
 from sim.cluster import REQUEST_TIMEOUT
-from sim.collector import uncollected
+from sim.collector import sweep, uncollected
 from sim.ending import told_to_differ
 from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
@@ -80,7 +80,7 @@ class Hunt:
         self.found: Trial | None = None
         self.interrupted = False
         self._runner = Runner(self.scenario, product)
-        self._since = 0
+        self._since = self._begun = 0
         self.seconds = 0.0
         ground = _survey(self.scenario, seed, strategy, product)
         self.strategy: Strategy = strategy_of(strategy, ground)
@@ -147,9 +147,12 @@ class Hunt:
         return lambda chunk: pool.submit(_attempts, chunk).result
 
     def _chunk(self) -> list[Probe]:
-        probes: list[Probe] = []
-        while len(probes) < self.chunk and (probe := self.strategy.probe()) is not None:
+        """The next probes, no more than the budget has room for."""
+        most, probes = self.budget.schedules, list[Probe]()
+        room = self.chunk if most is None else min(self.chunk, most - self._begun)
+        while len(probes) < room and (probe := self.strategy.probe()) is not None:
             probes.append(probe)
+        self._begun += len(probes)
         return probes
 
 
@@ -166,7 +169,11 @@ class Runner:
             ahead = self._walked([each for each in probes if each.place is not None])
             for each in probes:
                 known = ahead.get(each.number) if each.place is not None else None
-                yield known or self._attempt(each)
+                if known is not None:
+                    yield known
+                else:
+                    yield self._attempt(each)
+                    sweep()
 
     def _attempt(self, probe: Probe) -> Trial:
         return attempt(self.scenario, probe, schedule_of(probe), self.product)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from sim.checkers import LIVENESS, SAFETY, Violation
 from sim.fault import Fault
@@ -24,13 +24,6 @@ GRAVEST = ("single-execution", "one-holder", "fenced-result", "terminal-absorbs"
 
 def gravity(invariant: str) -> int:
     return GRAVEST.index(invariant) if invariant in GRAVEST else -1
-
-
-@runtime_checkable
-class Counted(Protocol):
-    """A schedule that numbers all messages of a run."""
-
-    drawn: int
 
 
 class Probe(NamedTuple):
@@ -102,7 +95,7 @@ def trial_of(world: World, probe: Probe, footprint: Footprint) -> Trial:
         fired[sort] = fired.get(sort, 0) + plan.fired
     verdict, broken = judged(world)
     checks = world.checkers.checks
-    drawn = world.schedule.drawn if isinstance(world.schedule, Counted) else 0
+    drawn = getattr(world.schedule, "drawn", 0)
     landed = any(plan.ambush is not None and plan.ambush.landed for plan in world.faults.plans)
     return Trial(probe, verdict, broken, drawn, fired, checks, frozenset(footprint.states), footprint.path, landed)
 

@@ -6,6 +6,8 @@ knows of it. A file of this folder holds the mutations of one origin.
 
 from __future__ import annotations
 
+from functools import cache
+
 from sim.mutations.dispatchers import DISPATCHERS
 from sim.mutations.kubernetes import KUBERNETES
 from sim.mutations.latent import LATENT
@@ -19,6 +21,7 @@ __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS, **LATENT, **WORKLOADS}
 
 
+@cache
 def mutated(names: tuple[str, ...]) -> Product:
     """The product with these safeguards taken out."""
     product = Product()
