@@ -25,6 +25,8 @@ from foreman.executors.loop import Check
 from foreman.executors.outcome import COMMIT_REJECTED, NO_CHANGES, PUSH_FAILED, Published
 from foreman.executors.precondition import Precondition
 from foreman.executors.protocol import Execution
+from foreman.executors.rails.trial import Trial
+from foreman.executors.rails.work import WITNESSED, Witness, WorkRails
 from foreman.executors.sandbox import Confinement, Limits
 from foreman.executors.tools import Tool, UnknownTool, Workspace, toolbox
 
@@ -55,6 +57,7 @@ class WorkDesk:
         self.agent = agent
         self.tools: Mapping[str, Tool] = {}
         self.check: Check | None = None
+        self.rails: WorkRails | None = None
         self.checkout: Checkout | None = None
         self.folders: Folders | None = None
         self.workspace: Workspace | None = None
@@ -85,7 +88,7 @@ class WorkDesk:
             self.folders.make()
         self.workspace = Workspace(self.folders.workspace, self.folders.scratch)
         spec = self.agent.spec
-        self.tools = toolbox(
+        tools = toolbox(
             self.workspace,
             spec.tools,
             confinement=shop.confinement,
@@ -96,6 +99,16 @@ class WorkDesk:
             gate=shop.gate,
             request=request_of(task, self.execution.attempt) if shop.gate is not None else None,
         )
+        self.tools = tools
+        if self.checkout is not None:
+            self.rails = rails = self._rails(self.checkout)
+            self.check = rails.check
+            self.tools = {name: Witness(each, rails) if name in WITNESSED else each for name, each in tools.items()}
+
+    def _rails(self, checkout: Checkout) -> WorkRails:
+        shop = self.shop
+        trial = Trial(shop.git, checkout.folders.state, shop.confinement, shop.environ)
+        return WorkRails(self.execution, self.agent, checkout, trial, shop.environ, shop.host, shop.gate)
 
     def _single_remote(self) -> bool:
         """A remote for one repository is there for every task that may change something."""

@@ -72,12 +72,19 @@ class LocalGate:
     async def _checked(self, checkout: Checkout, text: str) -> Outcome:
         workspace = Workspace(checkout.path, checkout.folders.scratch)
         try:
-            argv = self.confinement.command(["/bin/sh", "-c", f"exec 2>&1\n{text}"], workspace.place)
-            path = self.confinement.path(self.environ.get("PATH") or PATH)
-            env = scrubbed(workspace.place.scratch, self.environ, PATH=path)
-            return await run(argv, env, workspace.fd, self.limits)
+            return await carried_out(text, workspace, self.confinement, self.environ, self.limits)
         finally:
             workspace.close()
+
+
+async def carried_out(
+    text: str, workspace: Workspace, confinement: Confinement, environ: Mapping[str, str], limits: Limits
+) -> Outcome:
+    """A gate's script, shut in at a workspace. Raises OSError."""
+    argv = confinement.command(["/bin/sh", "-c", f"exec 2>&1\n{text}"], workspace.place)
+    path = confinement.path(environ.get("PATH") or PATH)
+    env = scrubbed(workspace.place.scratch, environ, PATH=path)
+    return await run(argv, env, workspace.fd, limits)
 
 
 def plan_of_gate(request: GateRequest) -> Plan:

@@ -1,6 +1,6 @@
 """Git work: clone, branch, commit, and a push that no zombie can make."""
 
-from foreman.executors.git.checkout import Checkout, Published, environ_of
+from foreman.executors.git.checkout import Checkout, Draft, Published
 from foreman.executors.git.command import Git
 from foreman.executors.git.errors import CommitRejected, GitError, NotPrepared, PushFailed, Superseded
 from foreman.executors.git.folders import Folders
@@ -11,6 +11,7 @@ __all__ = [
     "GITHUB",
     "Checkout",
     "CommitRejected",
+    "Draft",
     "Folders",
     "Git",
     "GitError",
@@ -21,6 +22,5 @@ __all__ = [
     "Remote",
     "Superseded",
     "branch_name",
-    "environ_of",
     "plan_of",
 ]

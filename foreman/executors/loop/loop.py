@@ -7,6 +7,7 @@ Runtime alone, so that the simulator runs this very loop against a scripted mode
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from foreman.executors.loop import calls, corrections, progress, submission
@@ -73,6 +74,13 @@ class Loop:
             self.retries += error.retries
             self.turns -= 1
             return self._ending(End.ENDPOINT, str(error), error=error)
+
+    async def resume(self, leash: Leash, text: str) -> Ending:
+        """Go on after a submission that did not hold, with what is told of it and as many turns as at first."""
+        self.limits = replace(self.limits, max_turns=self.turns + self.limits.max_turns)
+        self._streaks, self._progress, self._vetoes = Streaks(), progress.Progress(), 0
+        self._tell(text)
+        return await self.run(leash)
 
     def _ending(self, end: End, detail: str = "", **more: Any) -> Ending:
         return Ending(end, detail, turns=self.turns, retries=self.retries, usage=self.usage, **more)
