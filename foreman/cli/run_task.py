@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from foreman.cli.groups import grouped
 from foreman.cli.live import AsJson
 from foreman.cli.refusal import refuse
+from foreman.cli.shop import ShopOptions
 
 if TYPE_CHECKING:
     from foreman.api import Agent, AgenticTask, Result
     from foreman.cli.turns import Turns
     from foreman.executors.native import Parts
+    from foreman.executors.workshop import WorkshopSettings
     from foreman.kube.runtime import AsyncioRuntime
     from foreman.runtime import Signal
 
@@ -40,15 +43,12 @@ KeyEnv = Annotated[
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether answers come piece by piece.")]
 TranscriptDir = Annotated[str, typer.Option(metavar="DIR", help="Where transcripts are kept.")]
 Workspaces = Annotated[str, typer.Option("--workspace-dir", metavar="DIR", help="Where workspaces are made.")]
-Remote = Annotated[
-    str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
-]
-Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspace to be looked at.")]
 Attempt = Annotated[
     int, typer.Option(metavar="N", help="Which attempt this is: it numbers transcripts, fences pushes.")
 ]
 
 
+@grouped
 def run_task(
     file: File,
     agent_file: AgentFile,
@@ -58,8 +58,7 @@ def run_task(
     stream: Stream = True,
     transcript_dir: TranscriptDir = ".foreman/transcripts",
     workspace_dir: Workspaces = ".foreman/workspaces",
-    git_remote_url: Remote = "",
-    keep_workspace: Keep = False,
+    shop: ShopOptions = ShopOptions(),  # noqa: B008 - a tuple
     attempt: Attempt = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -83,8 +82,8 @@ def run_task(
         refuse(f"--attempt: {attempt} is too few, at least 1")
     task = _named(task, agent, file)
     _check_address(base_url, agent)
-    shop = (workspace_dir, git_remote_url, keep_workspace)
-    options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, shop)
+    settings = shop.settings(os.path.abspath(workspace_dir))
+    options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, settings)
     raise typer.Exit(asyncio.run(_run(task, agent, options, as_json)))
 
 
@@ -95,7 +94,7 @@ class _Options(NamedTuple):
     stream: bool
     transcripts: str
     attempt: int
-    shop: tuple[str, str, bool]
+    shop: WorkshopSettings
 
 
 def _named(task: AgenticTask, agent: Agent, file: str) -> AgenticTask:
@@ -159,15 +158,13 @@ def _show(result: Result, voice: Turns, as_json: bool) -> None:
 
 def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns) -> Parts:
     from foreman.executors.endpoint.parts import endpoint_parts
-    from foreman.executors.git import GITHUB
     from foreman.executors.native import Parts
     from foreman.executors.recipes import GivenRecipes
     from foreman.executors.transcripts import FileTranscripts
-    from foreman.executors.workshop import WorkshopSettings, deterministic_executors, workshop
+    from foreman.executors.workshop import deterministic_executors, workshop
     from foreman.kube.machine import draw
 
-    folder, remote, keep = options.shop
-    shop = workshop(WorkshopSettings(os.path.abspath(folder), remote or GITHUB, keep), os.environ)
+    shop = workshop(options.shop, os.environ)
     key = os.environ.get(options.key_env, "")
     recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}" if key else "")
     made = endpoint_parts(options.stream)

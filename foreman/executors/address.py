@@ -45,6 +45,18 @@ def base_url(text: str, whose: str) -> str:
     return trimmed
 
 
+def service_of(address: str, namespace: str) -> tuple[str, str]:
+    """(name, namespace) of the Service an address inside the cluster is of: NAME[.NAMESPACE[.svc...]]."""
+    name, _, rest = (urlsplit(address).hostname or "").partition(".")
+    return name, rest.partition(".")[0] or namespace
+
+
+def at_host(address: str, host: str, port: int) -> str:
+    """The address with another host and port."""
+    shown = f"[{host}]" if ":" in host else host
+    return urlsplit(address)._replace(netloc=f"{shown}:{port}").geturl()
+
+
 def model_of(agent: AgentSpec) -> str:
     """The name the endpoint knows the model by: as the Agent says, else that of its inference service."""
     if agent.provider_config is not None:

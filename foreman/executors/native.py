@@ -172,14 +172,19 @@ class NativeExecutor:
         finally:
             if self.parts.close is not None:
                 await self.parts.close(model)
-        more = {"transcriptRef": run.reference, "model": address.model, "agentName": agent.metadata.name}
+        extra: dict[str, Any] = {
+            "transcriptRef": run.reference,
+            "model": address.model,
+            "agentName": agent.metadata.name,
+        }
         if desk.rails is not None:
             if published is None or not published.outcome:
                 judged = await self._held(execution, desk.rails.weigh(judged), judged)
             told: Mapping[str, Any] = {"gateAdvisories": [{"check": "deliver", "detail": "there was no time for it"}]}
-            more |= await self._held(execution, desk.rails.deliver(judged), told)
+            ended = judged if published is None or not published.outcome else judged._replace(verdict="NO-GO")
+            extra |= await self._held(execution, desk.rails.deliver(ended), told)
         assert run.ending is not None
-        return result_of(run.ending, judged, published, more)
+        return result_of(run.ending, judged, published, extra)
 
     async def _held(self, execution: Execution, work: Coroutine[Any, Any, T], otherwise: T) -> T:
         try:

@@ -24,12 +24,14 @@ from foreman.runtime import Runtime
 
 @dataclass(frozen=True)
 class NativeSettings:
-    """`shop` names the folder of the runs' workspaces, where the journals of their transcripts are too; `base_url`: the address
-    of every model, whatever the Agents say, '' for theirs; `gate_namespace`: where gates run as Jobs, '' for processes here."""
+    """`shop` names the folder of the runs' workspaces and of their transcripts' journals; `base_url`: the address of every
+    model, whatever the Agents say, '' for theirs; `gate_namespace`: where gates run as Jobs, '' for processes here;
+    `host`: where inference services are reached from outside the cluster, '' for inside."""
 
     shop: WorkshopSettings
     base_url: str = ""
     gate_namespace: str = ""
+    host: str = ""
     streaming: bool = True
 
 
@@ -52,8 +54,10 @@ def native_executor(
     if settings.gate_namespace:
         jobs = JobSettings(namespace=settings.gate_namespace)
         shop = replace(shop, gate=JobGate(KubeJobs(connection), runtime, shop.git.remote, jobs))
+    recipes = ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url, settings.host)
+    shop = replace(shop, secret=recipes.secret)
     parts = Parts(
-        recipes=ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url),
+        recipes=recipes,
         desk=shop.desk,
         model=made.model,
         leash=made.leash,

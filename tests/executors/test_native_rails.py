@@ -88,7 +88,7 @@ def test_nothing_is_verified_that_was_not_pushed(tmp_path):
     nothing = Published("b", outcome="NO-CHANGES", detail="no file was changed")
     result, _, held, _ = with_rails(tmp_path, published=nothing)
     assert (result.verdict, result.extra["outcome"]) == ("NO-GO", "NO-CHANGES")
-    assert held.asked == ["deliver GO"]
+    assert held.asked == ["deliver NO-GO"]
 
 
 def test_a_downgrade_reaches_the_result_and_the_branch_stays(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from foreman.executors.gate.gate import Gate
 from foreman.executors.gate.request import GateRequest, request_of
 from foreman.executors.gate.script import ORDER
 from foreman.executors.gate.verdict import Seen
-from foreman.executors.git import Checkout, GitError
+from foreman.executors.git import Checkout, Draft, GitError
 from foreman.executors.hosts import CodeHost, HostError
 from foreman.executors.loop import Submission
 from foreman.executors.loop.ending import Judgement
@@ -36,7 +36,7 @@ class WorkRails:
     execution: Execution
     agent: Agent
     checkout: Checkout
-    trial: Trial
+    trial: Trial | None
     environ: Mapping[str, str]
     host: CodeHost | None = None
     gate: Gate | None = None
@@ -67,12 +67,18 @@ class WorkRails:
             self.advisories += [each for each in coder.remarks(change) if self._on(each.check)]
             off = [name for name in ORDER if not self._on(name.removesuffix("_check"))]
             request = self._request()
-            tried = await self.trial.run(draft, self.checkout.start, request, off) if request is not None else []
+            tried = await self._tried(draft, request, off) if request is not None else []
         for each in tried:
             if each.missing:
                 self._remark(each.check, f"not checked here: {each.said}")
             self.evidence |= each.ok and each.check == "test"
         return next((_feedback(each) for each in tried if not each.ok and not each.missing), "")
+
+    async def _tried(self, draft: Draft, request: GateRequest, off: Collection[str]) -> list[Tried]:
+        if self.trial is None:
+            self._remark("coder-gate", "the gate's commands were not run: nothing on this node can confine them")
+            return []
+        return await self.trial.run(draft, self.checkout.start, request, off)
 
     def _request(self) -> GateRequest | None:
         """Without a profile the gate means Go; of a repository that plainly is none nothing can be said."""
