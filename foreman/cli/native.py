@@ -32,8 +32,16 @@ class NativeOptions(NamedTuple):
         str | None, typer.Option(metavar="DIR", help="Of the runs (default: ~/foreman-workspaces).")
     ] = None
     foreman_namespace: Annotated[
-        str, typer.Option(metavar="NAMESPACE", help="Where gates run as Jobs (default: here, as processes).")
+        str,
+        typer.Option(metavar="NAMESPACE", help="Where gates, and Agents of mode Job, run as Jobs (default: all here)."),
     ] = ""
+    coder_image: Annotated[
+        str, typer.Option(metavar="IMAGE", help="Of Jobs whose Agent names none; it has to have foreman and git in it.")
+    ] = ""
+    coder_git_secret: Annotated[
+        str, typer.Option(metavar="NAME", help="The Secret with the token for a Job's git remote, in that namespace.")
+    ] = "foreman-git-credentials"
+    coder_git_secret_key: Annotated[str, typer.Option(metavar="KEY", help="Its key.")] = "token"
     stream: Annotated[
         bool, typer.Option("--stream/--no-stream", help="Whether models' answers come piece by piece.")
     ] = True
@@ -41,6 +49,7 @@ class NativeOptions(NamedTuple):
     def settings(self, shop: ShopOptions) -> NativeSettings:
         """Refuses what cannot be used."""
         from foreman.executors.address import base_url
+        from foreman.executors.jobmode import CoderJobSettings
         from foreman.executors.precondition import Precondition
         from foreman.kube.native import NativeSettings
 
@@ -59,4 +68,7 @@ class NativeOptions(NamedTuple):
             refuse(f"--workspace-dir: cannot use {folder}: {error.strerror}")
         except Precondition as error:
             refuse(str(error))
-        return NativeSettings(shop.settings(str(folder)), override, jobs, host, self.stream)
+        coder = CoderJobSettings(
+            image=self.coder_image, git_secret=self.coder_git_secret, git_key=self.coder_git_secret_key
+        )
+        return NativeSettings(shop.settings(str(folder)), override, jobs, host, self.stream, coder)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -43,6 +44,12 @@ KeyEnv = Annotated[
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether answers come piece by piece.")]
 TranscriptDir = Annotated[str, typer.Option(metavar="DIR", help="Where transcripts are kept.")]
 Workspaces = Annotated[str, typer.Option("--workspace-dir", metavar="DIR", help="Where workspaces are made.")]
+InJob = Annotated[
+    bool,
+    typer.Option(
+        "--job", help="Print what the agent that started this Job reads, and exit with 0 whatever the verdict."
+    ),
+]
 Attempt = Annotated[
     int, typer.Option(metavar="N", help="Which attempt this is: it numbers transcripts, fences pushes.")
 ]
@@ -60,6 +67,7 @@ def run_task(
     workspace_dir: Workspaces = ".foreman/workspaces",
     shop: ShopOptions = ShopOptions(),  # noqa: B008 - a tuple
     attempt: Attempt = 1,
+    job: InJob = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one task by an Agent, here, without a cluster; its turns are shown as they come.
@@ -84,7 +92,7 @@ def run_task(
     _check_address(base_url, agent)
     settings = shop.settings(os.path.abspath(workspace_dir))
     options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, settings)
-    raise typer.Exit(asyncio.run(_run(task, agent, options, as_json)))
+    raise typer.Exit(asyncio.run(_in_job(task, agent, options) if job else _run(task, agent, options, as_json)))
 
 
 class _Options(NamedTuple):
@@ -148,6 +156,32 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     return EXIT.get(result.verdict, UNDECIDED)
 
 
+async def _in_job(task: AgenticTask, agent: Agent, options: _Options) -> int:
+    """What is printed is a contract, and nothing else is: what a model says could look like it."""
+    from foreman.executors.jobmode.contract import ending
+    from foreman.executors.jobmode.printed import PrintedTranscripts
+    from foreman.executors.native import NativeExecutor
+    from foreman.executors.protocol import Cancelled, Execution
+    from foreman.kube.runtime import AsyncioRuntime
+
+    def write(line: str) -> None:
+        print(line, flush=True)
+
+    runtime = AsyncioRuntime()
+    execution = Execution(task, options.attempt, _cancelled_by_signals(runtime))
+    parts = replace(_parts(runtime, agent, options, None), transcripts=PrintedTranscripts(write))
+    try:
+        result = await NativeExecutor(runtime, parts).execute(execution)
+    except Cancelled as error:
+        print(f"foreman: {error}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        print(f"foreman: the executor failed: {type(error).__name__}: {error}", file=sys.stderr)
+        result = None
+    write(ending(result))
+    return BROKEN if result is None else ON_TARGET
+
+
 def _show(result: Result, voice: Turns, as_json: bool) -> None:
     from foreman.api import to_wire
 
@@ -156,7 +190,7 @@ def _show(result: Result, voice: Turns, as_json: bool) -> None:
         typer.echo(json.dumps(to_wire(result), indent=2))
 
 
-def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns) -> Parts:
+def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns | None) -> Parts:
     from foreman.executors.endpoint.parts import endpoint_parts
     from foreman.executors.native import Parts
     from foreman.executors.recipes import GivenRecipes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from foreman.api import AgentSpec, FailureReason, Provider, SecretKeySelector
+from foreman.api import AgentSpec, ExecutionMode, FailureReason, Provider, SecretKeySelector
 from foreman.executors.precondition import Precondition
 
 COMPLETIONS = "/chat/completions"
@@ -27,6 +27,10 @@ def deterministic(agent: AgentSpec) -> bool:
     named = agent.inference_service_ref is not None and agent.inference_service_ref.name
     placed = named or agent.provider is not Provider.LOCAL or agent.provider_config is not None
     return not placed and not agent.system_prompt.strip()
+
+
+def runs_as_job(agent: AgentSpec) -> bool:
+    return agent.execution is not None and agent.execution.mode is ExecutionMode.JOB
 
 
 def base_url(text: str, whose: str) -> str:

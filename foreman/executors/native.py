@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from foreman.api import Agent, AgentRole, FailureReason, ModelProfileSpec, Result
-from foreman.executors.address import Address, deterministic
+from foreman.executors.address import Address, deterministic, runs_as_job
+from foreman.executors.jobmode import JobMode
 from foreman.executors.loop import (
     Check,
     Chorus,
@@ -83,7 +84,7 @@ class Recipes(Protocol):
 @dataclass(frozen=True)
 class Parts:
     """What the executor is given. `draw` is for the jitter of backoffs; `deterministic`: executors of Agents without a model,
-    by the name of their tool."""
+    by the name of their tool; `job_mode`: what runs Agents as Jobs, None: they run in this process, too."""
 
     recipes: Recipes
     desk: Callable[[Execution, Agent], Desk]
@@ -94,6 +95,7 @@ class Parts:
     deterministic: Mapping[str, Executor] = field(default_factory=dict)
     close: Callable[[Model], Awaitable[None]] | None = None
     listener: Listener | None = None
+    job_mode: JobMode | None = None
 
 
 class NativeExecutor:
@@ -113,6 +115,9 @@ class NativeExecutor:
             agent = await self.parts.recipes.agent(task.metadata.namespace or "default", task.spec.agent_ref.name)
             if deterministic(agent.spec):
                 return await self._without_model(execution, agent)
+            if self.parts.job_mode is not None and runs_as_job(agent.spec):
+                where = await self.parts.recipes.address(agent, task.metadata.namespace or "default")
+                return await self.parts.job_mode.execute(execution, agent, where)
             result = await self._with_model(execution, agent)
         except Precondition as missing:
             result = precondition_failed(missing, task.spec.agent_ref.name)
