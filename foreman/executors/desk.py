@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from foreman.api import Agent, FailureReason, SecretKeySelector, TaskKind
@@ -22,6 +22,7 @@ from foreman.executors.git.folders import wipe
 from foreman.executors.git.plan import NEEDS_REPO
 from foreman.executors.hosts import CodeHost
 from foreman.executors.loop import Check
+from foreman.executors.loop.pictures import Picture
 from foreman.executors.outcome import COMMIT_REJECTED, NO_CHANGES, PUSH_FAILED, Published
 from foreman.executors.precondition import Precondition
 from foreman.executors.protocol import Execution
@@ -29,6 +30,7 @@ from foreman.executors.rails.trial import Trial
 from foreman.executors.rails.work import WITNESSED, Witness, WorkRails
 from foreman.executors.sandbox import Confinement, Limits
 from foreman.executors.tools import Tool, UnknownTool, Workspace, toolbox
+from foreman.executors.tools.images import Unseen, shown
 from foreman.executors.tools.mcp import McpFailed, McpSession
 from foreman.executors.tools.servers import BadServers, Server, bounds_of, wanted
 
@@ -66,6 +68,7 @@ class WorkDesk:
         self.tools: Mapping[str, Tool] = {}
         self.check: Check | None = None
         self.rails: WorkRails | None = None
+        self.pictures: Sequence[Picture] = ()
         self.checkout: Checkout | None = None
         self.folders: Folders | None = None
         self.workspace: Workspace | None = None
@@ -80,6 +83,8 @@ class WorkDesk:
             raise Precondition(error.reason or FailureReason.INFRASTRUCTURE_ERROR, str(error)) from None
         except UnknownTool as error:
             raise Precondition(FailureReason.TOOL_FAILED, f"Agent {self.agent.key}: {error}") from None
+        except Unseen as error:
+            raise Precondition(FailureReason.CONSTRAINT_VIOLATED, str(error)) from None
         except OSError as error:
             said = f"cannot make a clean workspace: {error.filename}: {error.strerror}"
             raise Precondition(FailureReason.INFRASTRUCTURE_ERROR, said) from None
@@ -109,6 +114,7 @@ class WorkDesk:
             self.folders.make()
         self.workspace = Workspace(self.folders.workspace, self.folders.scratch)
         spec = self.agent.spec
+        self.pictures = list(shown(self.workspace, task.spec.payload.images, spec.vision))
         tools = toolbox(
             self.workspace,
             spec.tools,

@@ -32,6 +32,7 @@ from foreman.executors.loop import (
     limits_of,
 )
 from foreman.executors.loop import submission as submissions
+from foreman.executors.loop.pictures import Picture
 from foreman.executors.loop.transcript import entries
 from foreman.executors.outcome import KIND, Published, precondition_failed, result_of
 from foreman.executors.precondition import Precondition
@@ -48,8 +49,8 @@ PUBLISH_SECONDS = 300.0
 
 
 class Desk(Protocol):
-    """Where one run works: its workspace, tools, and way to publish. `tools`, `check` and `rails` are there once it is
-    prepared; `check` looks at a coder's GO before the loop ends, `rails` at every result after it (None: unheld)."""
+    """Where one run works: its workspace, tools, and way to publish. All but its methods are there once it is prepared: `check`
+    looks at a coder's GO before the loop ends, `rails` at every result after it (None: unheld), `pictures` the task shows."""
 
     @property
     def tools(self) -> Mapping[str, Tool]: ...
@@ -59,6 +60,9 @@ class Desk(Protocol):
 
     @property
     def rails(self) -> Rails | None: ...
+
+    @property
+    def pictures(self) -> Sequence[Picture]: ...
 
     async def prepare(self) -> None:
         """Clone and lay out the tools, whatever an earlier attempt has left. Raises Precondition."""
@@ -167,6 +171,7 @@ class NativeExecutor:
             limits,
             system=system_prompt(agent.spec, profile),
             task=task_prompt(execution.task, agent.spec),
+            pictures=desk.pictures,
             listener=run.listener,
             check=desk.check if agent.spec.role is AgentRole.CODER else None,
         )

@@ -46,6 +46,7 @@ class Workplace:
     repository: bool = True
     check: Any = None
     rails: Any = None
+    pictures: Any = ()
     messages: list[str] = field(default_factory=list)
     closed: int = 0
     process: Any = None

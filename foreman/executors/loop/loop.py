@@ -18,6 +18,7 @@ from foreman.executors.loop.leash import Leash, OutOfTime, Stopped
 from foreman.executors.loop.limits import CHECK_ROUNDS, Limits
 from foreman.executors.loop.listener import Listener
 from foreman.executors.loop.model import NO_USAGE, Model, ModelError, Overflow, Request, Turn
+from foreman.executors.loop.pictures import Picture
 from foreman.executors.loop.submission import BadSubmission, Submission
 from foreman.executors.tools.protocol import Answer, Tool
 from foreman.runtime import Runtime
@@ -39,6 +40,7 @@ class Loop:
         *,
         system: str,
         task: str,
+        pictures: Sequence[Picture] = (),
         listener: Listener | None = None,
         check: Check | None = None,
     ) -> None:
@@ -48,7 +50,7 @@ class Loop:
         self.limits = limits
         self.listener = listener or Listener()
         self.check = check
-        self.conversation = Conversation(limits, system, task)
+        self.conversation = Conversation(limits, system, task, pictures)
         self.turns = 0
         self.retries = 0
         self.usage = NO_USAGE
