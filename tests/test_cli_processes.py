@@ -125,6 +125,31 @@ def test_numbers_saturate_and_negative_ones_are_0(start, given, becomes):
         assert getattr(start("agent", flag, given)[1].declared, field) == becomes
 
 
+NATIVE = ("agent", "--agent-mode", "native", "--workspace-dir", "/tmp")
+
+
+def test_what_an_agent_that_works_is_told(start, tmp_path):
+    servers = tmp_path / "mcp.json"
+    servers.write_text('{"mcpServers": {"notes": {"command": "notes"}}}')
+    made = start(
+        *("agent", "--agent-mode", "native", "--workspace-dir", str(tmp_path), "--mcp-config", str(servers)),
+        *(
+            "--commit-author-name",
+            "Ada",
+            "--commit-author-email",
+            "ada@example.com",
+            "--require-sandbox",
+            "--no-stream",
+        ),
+        *("--inference-base-url-host-override", "mac.tail", "--git-remote-url", "file:///srv/{repo}.git"),
+    )[1].native
+    assert (made.host, made.streaming, made.shop.sandbox) == ("mac.tail", False, True)
+    assert (made.shop.workspaces, made.shop.remote) == (str(tmp_path), "file:///srv/{repo}.git")
+    assert [each.name for each in made.shop.servers] == ["notes"]
+    assert made.shop.identity.environ()["GIT_COMMITTER_EMAIL"] == "ada@example.com"
+    assert start("agent")[1].native is None
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -152,6 +177,17 @@ def test_numbers_saturate_and_negative_ones_are_0(start, given, becomes):
         (("agent", "--heartbeat-interval", "2m"), "--heartbeat-interval: 2m is too long, at most 45s"),
         (("agent", "--task-poll-interval", "0"), "--task-poll-interval: 0 is too short"),
         (("agent", "--grace", "soon"), "--grace: 'soon' is not a duration"),
+        ((*NATIVE, "--inference-base-url-override", "x"), "--inference-base-url-override: 'x' is no address"),
+        (
+            (*NATIVE, "--inference-base-url-host-override", "mac:80"),
+            "--inference-base-url-host-override: 'mac:80' is no",
+        ),
+        ((*NATIVE, "--commit-author-name", ""), "--commit-author-name: '' cannot stand in a commit"),
+        ((*NATIVE, "--commit-author-email", "a@b>"), "--commit-author-email: 'a@b>' cannot stand in a commit"),
+        ((*NATIVE, "--commit-committer-name", "a\nb"), "--commit-committer-name: 'a\\nb' cannot stand in a commit"),
+        ((*NATIVE, "--mcp-config", "/no/such/file"), "--mcp-config: cannot read /no/such/file"),
+        ((*NATIVE, "--mcp-config", __file__), f"--mcp-config: {__file__}: is no JSON"),
+        ((*NATIVE, "--foreman-namespace", "A"), "--foreman-namespace: 'A' is not a valid name"),
     ],
 )
 def test_what_cannot_be_used_is_refused(words, said):

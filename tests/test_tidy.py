@@ -34,11 +34,9 @@ EFFECTFUL_EXECUTORS: tuple[str, ...] = (
     "foreman/executors/sandbox/launch.py",
     "foreman/executors/tools/mcp.py",
 )
-# tools/mcp.py is put together by whoever composes an agent with MCP servers.
 ENTRY_POINTS = (
     "foreman/cli/__init__.py",
     "foreman/executors/bench.py",
-    "foreman/executors/tools/mcp.py",
     "foreman/kube/bench.py",
     "sim/bench.py",
     "sim/soak.py",

@@ -18,6 +18,7 @@ from foreman.runtime import Runtime
 
 REPORT_RETRY_FIRST = 0.25
 REPORT_RETRY_MAX = 30.0
+STAMP_TRIES = 3
 
 
 class Run:
@@ -58,10 +59,24 @@ class Run:
     async def execute(self) -> claims.Outcome:
         """Run the executor to its end. An exception of any kind is the executor's failure, not this process's."""
         try:
-            result = await self.executor.execute(Execution(self.task, self.attempt, self.cancelled))
+            result = await self.executor.execute(Execution(self.task, self.attempt, self.cancelled, self.stamp))
         except Exception as error:
             return claims.Outcome(error=str(error) or type(error).__name__, timed_out=self.timed_out)
         return claims.Outcome(result=result)
+
+    async def stamp(self, job: str) -> None:
+        """Make known which Job does the work. Best effort: the result names it again."""
+        task: AgenticTask | None = self.task
+        for _ in range(STAMP_TRIES):
+            if task is None or self.cancelled.is_set():
+                return
+            try:
+                self.task = await self.cluster.patch_status(task, {"job_name": job}, if_version=task.version)
+                return
+            except Conflict:
+                task = await self._look_again()
+            except ClusterError:
+                return
 
     async def report(self, outcome: claims.Outcome) -> AgenticTask | None:
         """Write the outcome until it lands; the task as written, or None if the attempt is no longer ours."""

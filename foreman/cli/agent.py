@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foreman.cli import flags
+from foreman.cli.groups import grouped
+from foreman.cli.native import NativeOptions
 from foreman.cli.refusal import refuse
+from foreman.cli.shop import ShopOptions
 
 if TYPE_CHECKING:
     from foreman.agent.agent import AgentOptions
     from foreman.agent.capability import Declared
     from foreman.api import FleetNodeSpec, ModelEndpoint
-    from foreman.kube.native import NativeSettings
 
 LONGEST_HEARTBEAT = 45
 """Seconds. A node is taken for lost after 90 s of silence: one heartbeat may go missing."""
@@ -62,21 +63,6 @@ Mode = Annotated[
     str, typer.Option(metavar="MODE", help="How tasks are run: stub (sleeps, says GO) or native (Agents and models).")
 ]
 Sleep = Annotated[str, typer.Option(metavar="DURATION", help="How long the stub works on a task.")]
-BaseUrl = Annotated[
-    str,
-    typer.Option(metavar="URL", help="The endpoint of every model, whatever the Agents say. For --agent-mode native."),
-]
-Workspaces = Annotated[
-    str | None, typer.Option("--workspace-dir", metavar="DIR", help="Of the runs (default: ~/foreman-workspaces).")
-]
-Remote = Annotated[
-    str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
-]
-GateNamespace = Annotated[
-    str, typer.Option(metavar="NAMESPACE", help="Where gates run as Jobs (default: here, as processes).")
-]
-Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspaces of runs to be looked at.")]
-Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether models' answers come piece by piece.")]
 Heartbeat = Annotated[str, typer.Option(metavar="DURATION", help=f"Between heartbeats, at most {LONGEST_HEARTBEAT}s.")]
 Poll = Annotated[str, typer.Option(metavar="DURATION", help="Between two tries when the watch is broken.")]
 Grace = Annotated[str, typer.Option(metavar="DURATION", help="How long running tasks may go on after SIGTERM.")]
@@ -88,6 +74,7 @@ TakeOver = Annotated[
 ]
 
 
+@grouped
 def agent(
     fleet_node_name: Name = None,
     task_namespace: Namespace = "default",
@@ -103,12 +90,8 @@ def agent(
     tailscale_addr: Tailscale = "",
     agent_mode: Mode = "stub",
     stub_sleep: Sleep = "10s",
-    inference_base_url_override: BaseUrl = "",
-    workspace_dir: Workspaces = None,
-    git_remote_url: Remote = "",
-    keep_workspace: Keep = False,
-    foreman_namespace: GateNamespace = "",
-    stream: Stream = True,
+    native: NativeOptions = NativeOptions(),  # noqa: B008 - a tuple
+    shop: ShopOptions = ShopOptions(),  # noqa: B008 - a tuple
     heartbeat_interval: Heartbeat = "30s",
     task_poll_interval: Poll = "5s",
     grace: Grace = "25s",
@@ -141,32 +124,9 @@ def agent(
     from foreman.kube.programs import NodeSettings, attend
 
     known_as = flags.node_name("--machine", machine) if machine else ""
-    native = None
-    if agent_mode == "native":
-        jobs = flags.name("--foreman-namespace", foreman_namespace) if foreman_namespace else ""
-        native = _native(inference_base_url_override, workspace_dir, git_remote_url, keep_workspace, jobs, stream)
-    node = NodeSettings(spec, declared, labels, sleep, known_as, native)
+    work = native.settings(shop) if agent_mode == "native" else None
+    node = NodeSettings(spec, declared, labels, sleep, known_as, work)
     flags.live(lambda life: attend(life, ground, node, options))
-
-
-def _native(
-    override: str, workspaces: str | None, remote: str, keep: bool, jobs: str, streaming: bool
-) -> NativeSettings:
-    from foreman.executors.address import base_url
-    from foreman.executors.git import GITHUB
-    from foreman.executors.precondition import Precondition
-    from foreman.executors.workshop import WorkshopSettings
-    from foreman.kube.native import NativeSettings
-
-    folder = Path(workspaces).expanduser() if workspaces else Path.home() / "foreman-workspaces"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        given = base_url(override, "--inference-base-url-override") if override else ""
-    except OSError as error:
-        refuse(f"--workspace-dir: cannot use {folder}: {error.strerror}")
-    except Precondition as error:
-        refuse(str(error))
-    return NativeSettings(WorkshopSettings(str(folder), remote or GITHUB, keep), given, jobs, streaming)
 
 
 def _spec(name: str | None, tailscale_addr: str, roles: str, slots: int) -> FleetNodeSpec:

@@ -7,18 +7,22 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from foreman.cli.groups import grouped
 from foreman.cli.live import AsJson
 from foreman.cli.refusal import refuse
+from foreman.cli.shop import ShopOptions
 
 if TYPE_CHECKING:
     from foreman.api import Agent, AgenticTask, Result
     from foreman.cli.turns import Turns
     from foreman.executors.native import Parts
+    from foreman.executors.workshop import WorkshopSettings
     from foreman.kube.runtime import AsyncioRuntime
     from foreman.runtime import Signal
 
@@ -40,15 +44,18 @@ KeyEnv = Annotated[
 Stream = Annotated[bool, typer.Option("--stream/--no-stream", help="Whether answers come piece by piece.")]
 TranscriptDir = Annotated[str, typer.Option(metavar="DIR", help="Where transcripts are kept.")]
 Workspaces = Annotated[str, typer.Option("--workspace-dir", metavar="DIR", help="Where workspaces are made.")]
-Remote = Annotated[
-    str, typer.Option(metavar="URL", help="Where repositories are, {repo} standing for owner/name (default: GitHub).")
+InJob = Annotated[
+    bool,
+    typer.Option(
+        "--job", help="Print what the agent that started this Job reads, and exit with 0 whatever the verdict."
+    ),
 ]
-Keep = Annotated[bool, typer.Option("--keep-workspace", help="Leave the workspace to be looked at.")]
 Attempt = Annotated[
     int, typer.Option(metavar="N", help="Which attempt this is: it numbers transcripts, fences pushes.")
 ]
 
 
+@grouped
 def run_task(
     file: File,
     agent_file: AgentFile,
@@ -58,9 +65,9 @@ def run_task(
     stream: Stream = True,
     transcript_dir: TranscriptDir = ".foreman/transcripts",
     workspace_dir: Workspaces = ".foreman/workspaces",
-    git_remote_url: Remote = "",
-    keep_workspace: Keep = False,
+    shop: ShopOptions = ShopOptions(),  # noqa: B008 - a tuple
     attempt: Attempt = 1,
+    job: InJob = False,
     as_json: AsJson = False,
 ) -> None:
     """Run one task by an Agent, here, without a cluster; its turns are shown as they come.
@@ -83,9 +90,9 @@ def run_task(
         refuse(f"--attempt: {attempt} is too few, at least 1")
     task = _named(task, agent, file)
     _check_address(base_url, agent)
-    shop = (workspace_dir, git_remote_url, keep_workspace)
-    options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, shop)
-    raise typer.Exit(asyncio.run(_run(task, agent, options, as_json)))
+    settings = shop.settings(os.path.abspath(workspace_dir))
+    options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, settings)
+    raise typer.Exit(asyncio.run(_in_job(task, agent, options) if job else _run(task, agent, options, as_json)))
 
 
 class _Options(NamedTuple):
@@ -95,7 +102,7 @@ class _Options(NamedTuple):
     stream: bool
     transcripts: str
     attempt: int
-    shop: tuple[str, str, bool]
+    shop: WorkshopSettings
 
 
 def _named(task: AgenticTask, agent: Agent, file: str) -> AgenticTask:
@@ -149,6 +156,32 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     return EXIT.get(result.verdict, UNDECIDED)
 
 
+async def _in_job(task: AgenticTask, agent: Agent, options: _Options) -> int:
+    """What is printed is a contract, and nothing else is: what a model says could look like it."""
+    from foreman.executors.jobmode.contract import ending
+    from foreman.executors.jobmode.printed import PrintedTranscripts
+    from foreman.executors.native import NativeExecutor
+    from foreman.executors.protocol import Cancelled, Execution
+    from foreman.kube.runtime import AsyncioRuntime
+
+    def write(line: str) -> None:
+        print(line, flush=True)
+
+    runtime = AsyncioRuntime()
+    execution = Execution(task, options.attempt, _cancelled_by_signals(runtime))
+    parts = replace(_parts(runtime, agent, options, None), transcripts=PrintedTranscripts(write))
+    try:
+        result = await NativeExecutor(runtime, parts).execute(execution)
+    except Cancelled as error:
+        print(f"foreman: {error}", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        print(f"foreman: the executor failed: {type(error).__name__}: {error}", file=sys.stderr)
+        result = None
+    write(ending(result))
+    return BROKEN if result is None else ON_TARGET
+
+
 def _show(result: Result, voice: Turns, as_json: bool) -> None:
     from foreman.api import to_wire
 
@@ -157,17 +190,15 @@ def _show(result: Result, voice: Turns, as_json: bool) -> None:
         typer.echo(json.dumps(to_wire(result), indent=2))
 
 
-def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns) -> Parts:
+def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns | None) -> Parts:
     from foreman.executors.endpoint.parts import endpoint_parts
-    from foreman.executors.git import GITHUB
     from foreman.executors.native import Parts
     from foreman.executors.recipes import GivenRecipes
     from foreman.executors.transcripts import FileTranscripts
-    from foreman.executors.workshop import WorkshopSettings, deterministic_executors, workshop
+    from foreman.executors.workshop import deterministic_executors, workshop
     from foreman.kube.machine import draw
 
-    folder, remote, keep = options.shop
-    shop = workshop(WorkshopSettings(os.path.abspath(folder), remote or GITHUB, keep), os.environ)
+    shop = workshop(options.shop, os.environ)
     key = os.environ.get(options.key_env, "")
     recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}" if key else "")
     made = endpoint_parts(options.stream)

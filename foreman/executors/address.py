@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from foreman.api import AgentSpec, FailureReason, Provider, SecretKeySelector
+from foreman.api import AgentSpec, ExecutionMode, FailureReason, Provider, SecretKeySelector
 from foreman.executors.precondition import Precondition
 
 COMPLETIONS = "/chat/completions"
@@ -29,6 +29,10 @@ def deterministic(agent: AgentSpec) -> bool:
     return not placed and not agent.system_prompt.strip()
 
 
+def runs_as_job(agent: AgentSpec) -> bool:
+    return agent.execution is not None and agent.execution.mode is ExecutionMode.JOB
+
+
 def base_url(text: str, whose: str) -> str:
     """The address without what the client adds itself. Raises Precondition naming whose it is when it is none."""
     trimmed = text.strip().rstrip("/").removesuffix(COMPLETIONS).rstrip("/")
@@ -43,6 +47,18 @@ def base_url(text: str, whose: str) -> str:
             f"{whose}: {text!r} is no address: expected http(s)://HOST[:PORT]/v1",
         )
     return trimmed
+
+
+def service_of(address: str, namespace: str) -> tuple[str, str]:
+    """(name, namespace) of the Service an address inside the cluster is of: NAME[.NAMESPACE[.svc...]]."""
+    name, _, rest = (urlsplit(address).hostname or "").partition(".")
+    return name, rest.partition(".")[0] or namespace
+
+
+def at_host(address: str, host: str, port: int) -> str:
+    """The address with another host and port."""
+    shown = f"[{host}]" if ":" in host else host
+    return urlsplit(address)._replace(netloc=f"{shown}:{port}").geturl()
 
 
 def model_of(agent: AgentSpec) -> str:

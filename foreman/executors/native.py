@@ -6,17 +6,19 @@ composition runs in production, from `foreman run-task`, and in the simulator wi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from foreman.api import Agent, AgentRole, FailureReason, ModelProfileSpec, Result
-from foreman.executors.address import Address, deterministic
+from foreman.executors.address import Address, deterministic, runs_as_job
+from foreman.executors.jobmode import JobMode
 from foreman.executors.loop import (
     Check,
     Chorus,
     End,
     Ending,
+    Judgement,
     Leash,
     Limits,
     Listener,
@@ -25,32 +27,42 @@ from foreman.executors.loop import (
     OutOfTime,
     Patient,
     Stopped,
+    gate_failed,
     judge,
     limits_of,
 )
 from foreman.executors.loop import submission as submissions
+from foreman.executors.loop.pictures import Picture
 from foreman.executors.loop.transcript import entries
 from foreman.executors.outcome import KIND, Published, precondition_failed, result_of
 from foreman.executors.precondition import Precondition
 from foreman.executors.prompt import system_prompt, task_prompt
 from foreman.executors.protocol import Cancelled, Execution, Executor
+from foreman.executors.rails.protocol import Rails
 from foreman.executors.tools.protocol import Tool
 from foreman.executors.transcripts import Attempt, Transcripts
 from foreman.runtime import Runtime, Signal
 
+T = TypeVar("T")
 CHECKOUT_SECONDS = 900.0
 PUBLISH_SECONDS = 300.0
 
 
 class Desk(Protocol):
-    """Where one run works: its workspace, tools, and way to publish. `tools` and `check` are there once it is prepared; `check`
-    looks at a coder's GO."""
+    """Where one run works: its workspace, tools, and way to publish. All but its methods are there once it is prepared: `check`
+    looks at a coder's GO before the loop ends, `rails` at every result after it (None: unheld), `pictures` the task shows."""
 
     @property
     def tools(self) -> Mapping[str, Tool]: ...
 
     @property
     def check(self) -> Check | None: ...
+
+    @property
+    def rails(self) -> Rails | None: ...
+
+    @property
+    def pictures(self) -> Sequence[Picture]: ...
 
     async def prepare(self) -> None:
         """Clone and lay out the tools, whatever an earlier attempt has left. Raises Precondition."""
@@ -76,7 +88,7 @@ class Recipes(Protocol):
 @dataclass(frozen=True)
 class Parts:
     """What the executor is given. `draw` is for the jitter of backoffs; `deterministic`: executors of Agents without a model,
-    by the name of their tool."""
+    by the name of their tool; `job_mode`: what runs Agents as Jobs, None: they run in this process, too."""
 
     recipes: Recipes
     desk: Callable[[Execution, Agent], Desk]
@@ -87,6 +99,7 @@ class Parts:
     deterministic: Mapping[str, Executor] = field(default_factory=dict)
     close: Callable[[Model], Awaitable[None]] | None = None
     listener: Listener | None = None
+    job_mode: JobMode | None = None
 
 
 class NativeExecutor:
@@ -106,6 +119,9 @@ class NativeExecutor:
             agent = await self.parts.recipes.agent(task.metadata.namespace or "default", task.spec.agent_ref.name)
             if deterministic(agent.spec):
                 return await self._without_model(execution, agent)
+            if self.parts.job_mode is not None and runs_as_job(agent.spec):
+                where = await self.parts.recipes.address(agent, task.metadata.namespace or "default")
+                return await self.parts.job_mode.execute(execution, agent, where)
             result = await self._with_model(execution, agent)
         except Precondition as missing:
             result = precondition_failed(missing, task.spec.agent_ref.name)
@@ -146,7 +162,7 @@ class NativeExecutor:
         self, execution: Execution, agent: Agent, profile: ModelProfileSpec | None, address: Address, desk: Desk
     ) -> Result:
         limits = limits_of(agent.spec, profile)
-        run = _Run(self, execution, agent, limits)
+        run = _Run(self, execution, agent)
         model = self.parts.model(address, agent)
         loop = Loop(
             self.runtime,
@@ -155,36 +171,62 @@ class NativeExecutor:
             limits,
             system=system_prompt(agent.spec, profile),
             task=task_prompt(execution.task, agent.spec),
+            pictures=desk.pictures,
             listener=run.listener,
             check=desk.check if agent.spec.role is AgentRole.CODER else None,
         )
         run.loop = loop
         try:
-            ending = await loop.run(self.parts.leash(execution.cancelled, limits.seconds))
-        except BaseException:
-            # This very process is ending: what has been said must outlive it.
-            await run.save("INTERRUPTED")
-            raise
+            ending = await run.to_its_end(loop.run(self.parts.leash(execution.cancelled, limits.seconds)))
+            judged, published = await self._judged(run, desk, ending, limits)
         finally:
             if self.parts.close is not None:
                 await self.parts.close(model)
-        return await self._concluded(execution, agent, address, desk, run, ending)
+        extra: dict[str, Any] = {
+            "transcriptRef": run.reference,
+            "model": address.model,
+            "agentName": agent.metadata.name,
+        }
+        if desk.rails is not None:
+            if published is None or not published.outcome:
+                judged = await self._held(execution, desk.rails.weigh(judged), judged)
+            told: Mapping[str, Any] = {"gateAdvisories": [{"check": "deliver", "detail": "there was no time for it"}]}
+            ended = judged if published is None or not published.outcome else judged._replace(verdict="NO-GO")
+            extra |= await self._held(execution, desk.rails.deliver(ended), told)
+        assert run.ending is not None
+        return result_of(run.ending, judged, published, extra)
 
-    async def _concluded(
-        self, execution: Execution, agent: Agent, address: Address, desk: Desk, run: _Run, ending: Ending
-    ) -> Result:
-        reference = await run.save(ending.end.name)
-        if ending.end is End.STOPPED:
-            where = f"; transcript: {reference}" if reference else ""
-            raise Cancelled(f"{KIND} was cancelled in turn {ending.turns}{where}")
-        published = await self._publish(execution, agent, desk, ending)
-        extra = {"transcriptRef": reference, "model": address.model, "agentName": agent.metadata.name}
-        return result_of(ending, judge(ending), published, extra)
+    async def _held(self, execution: Execution, work: Coroutine[Any, Any, T], otherwise: T) -> T:
+        try:
+            return await self.parts.leash(execution.cancelled, PUBLISH_SECONDS).hold(work)
+        except OutOfTime:
+            return otherwise
 
-    async def _publish(self, execution: Execution, agent: Agent, desk: Desk, ending: Ending) -> Published | None:
+    async def _judged(
+        self, run: _Run, desk: Desk, ending: Ending, limits: Limits
+    ) -> tuple[Judgement, Published | None]:
+        """What the loop came to, and what was pushed. A branch that fails the gate goes back to its coder, so often."""
+        judged, published = judge(ending), await self._publish(run, desk, ending)
+        for left in range(limits.gate_iterations, -1, -1):
+            if desk.rails is None or judged.verdict != "GO" or published is None or published.outcome:
+                break
+            wrong = await desk.rails.verify()
+            if run.execution.cancelled.is_set():
+                raise Stopped
+            if not wrong:
+                break
+            if not left:
+                return gate_failed(ending, wrong), published
+            leash = self.parts.leash(run.execution.cancelled, limits.seconds)
+            assert run.loop is not None
+            ending = await run.to_its_end(run.loop.resume(leash, wrong))
+            judged, published = judge(ending), await self._publish(run, desk, ending) or published
+        return judged, published
+
+    async def _publish(self, run: _Run, desk: Desk, ending: Ending) -> Published | None:
         """Commit and push a coder's GO; also a GO that the checks have refused to the end, marked as unfinished."""
         submitted = ending.submission
-        if agent.spec.role is not AgentRole.CODER or submitted is None:
+        if run.agent.spec.role is not AgentRole.CODER or submitted is None:
             return None
         if ending.end is End.SUBMITTED and submitted.verdict != "GO":
             return None
@@ -192,7 +234,7 @@ class NativeExecutor:
         if ending.end is End.CHECK_FAILED:
             message = f"WIP: {message}"
         try:
-            return await self.parts.leash(execution.cancelled, PUBLISH_SECONDS).hold(desk.publish(message))
+            return await self.parts.leash(run.execution.cancelled, PUBLISH_SECONDS).hold(desk.publish(message))
         except OutOfTime:
             return Published(outcome="PUSH-FAILED", detail=f"not published within {PUBLISH_SECONDS:g}s")
 
@@ -200,10 +242,13 @@ class NativeExecutor:
 class _Run(Listener):
     """The transcript of one run: journaled turn by turn, stored at the end."""
 
-    def __init__(self, executor: NativeExecutor, execution: Execution, agent: Agent, limits: Limits) -> None:
+    def __init__(self, executor: NativeExecutor, execution: Execution, agent: Agent) -> None:
         self.transcripts = executor.parts.transcripts
+        self.execution = execution
         self.attempt = Attempt(execution.task, execution.attempt)
         self.agent = agent
+        self.reference = ""
+        self.ending: Ending | None = None
         self.loop: Loop | None = None
         self.noted = 0
         given = executor.parts.listener
@@ -214,6 +259,20 @@ class _Run(Listener):
             fresh: Sequence[Mapping[str, Any]] = entries(self.loop.conversation, self.noted)
             self.noted += len(fresh)
             self.transcripts.note(self.attempt, fresh)
+
+    async def to_its_end(self, looping: Awaitable[Ending]) -> Ending:
+        """How the loop ended, once what was said is stored. Raises Cancelled."""
+        try:
+            self.ending = ending = await looping
+        except BaseException:
+            # This very process is ending: what has been said must outlive it.
+            await self.save("INTERRUPTED")
+            raise
+        self.reference = await self.save(ending.end.name)
+        if ending.end is End.STOPPED:
+            where = f"; transcript: {self.reference}" if self.reference else ""
+            raise Cancelled(f"{KIND} was cancelled in turn {ending.turns}{where}")
+        return ending
 
     async def save(self, end: str) -> str:
         """Where it is stored; '' if it could not be, or nothing was said."""

@@ -37,6 +37,8 @@ def _parts(task: AgenticTask, agent: AgentSpec) -> Iterator[str]:
         how = " Read it with fetch_issue first." if "fetch_issue" in agent.tools else ""
         asked = "Mend" if task.spec.kind is TaskKind.ISSUE_FIX else "It is about"
         yield f"{asked} issue #{payload.issue} of {payload.repo or 'this repository'}.{how}"
+    if payload.images and not (agent.vision and agent.vision.enabled):
+        yield "The task has images that you cannot see: " + ", ".join(payload.images)
     if payload.gate_advisories:
         yield "The gate remarked:\n" + "\n".join(f"- {each.check}: {each.detail}" for each in payload.gate_advisories)
     yield CLOSING[agent.role]

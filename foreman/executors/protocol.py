@@ -6,6 +6,7 @@ the work. It returns promptly once the execution is cancelled, by raising Cancel
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,11 +20,13 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Execution:
-    """One attempt at a task. `attempt` is the fencing token for anything written outside the cluster (branches, jobs)."""
+    """One attempt at a task. `attempt` is the fencing token for anything written outside the cluster (branches, jobs). `stamp`
+    makes the name of a Job known while it runs; it never raises."""
 
     task: AgenticTask
     attempt: int
     cancelled: Signal
+    stamp: Callable[[str], Awaitable[None]] | None = None
 
 
 class Executor(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar, cast
 
-from foreman.api import Agent, AgentSpec, FailureReason, ModelProfile, ModelProfileSpec
+from foreman.api import Agent, AgentSpec, FailureReason, ModelProfile, ModelProfileSpec, SecretKeySelector
 from foreman.cluster import Cluster, Forbidden, NotFound, Unavailable
-from foreman.executors.address import Address, base_url, key_of, model_of, secret_name
+from foreman.executors.address import Address, at_host, base_url, key_of, model_of, secret_name, service_of
 from foreman.executors.precondition import Precondition
 from foreman.runtime import Runtime
 
@@ -27,15 +27,21 @@ class Vault(Protocol):
         """The endpoint it reports, '' when it reports none yet; None when there is no such service."""
         ...
 
+    async def service_port(self, namespace: str, name: str) -> int | None:
+        """The port that a Service's ready endpoints listen on now; None when it has none."""
+        ...
+
 
 class ClusterRecipes:
-    """`override`: the address of every model, whatever the Agents say; '' for none. An API that is away is asked again."""
+    """`override`: the address of every model, whatever the Agents say; '' for none. `host`: where inference services
+    are reached from outside the cluster, at their ports of now; '' for inside. An API that is away is asked again."""
 
-    def __init__(self, cluster: Cluster, runtime: Runtime, vault: Vault, override: str = "") -> None:
+    def __init__(self, cluster: Cluster, runtime: Runtime, vault: Vault, override: str = "", host: str = "") -> None:
         self.cluster = cluster
         self.runtime = runtime
         self.vault = vault
         self.override = override
+        self.host = host
 
     async def agent(self, namespace: str, name: str) -> Agent:
         try:
@@ -71,13 +77,30 @@ class ClusterRecipes:
             missing = "does not exist" if reported is None else "reports no endpoint yet"
             said = f"InferenceService {namespace}/{name} {missing}"
             raise Precondition(FailureReason.INFERENCE_SERVICE_UNAVAILABLE, said)
-        return base_url(reported, f"InferenceService {namespace}/{name}: status.endpoint")
+        told = base_url(reported, f"InferenceService {namespace}/{name}: status.endpoint")
+        return await self._from_outside(told, namespace) if self.host else told
+
+    async def _from_outside(self, told: str, namespace: str) -> str:
+        """The address at our host, with the port its Service's endpoints have now: what it reports may be the Service's."""
+        service, within = service_of(told, namespace)
+        said = f"Service {within}/{service} has no endpoint that is ready"
+        try:
+            port = await self._patiently(lambda: self.vault.service_port(within, service))
+        except Forbidden:
+            port, said = None, f"this agent may not list the endpointslices of namespace {within}"
+        if port is None:
+            raise Precondition(FailureReason.INFERENCE_SERVICE_UNAVAILABLE, said)
+        return at_host(told, self.host, port)
 
     async def _key(self, spec: AgentSpec, namespace: str) -> tuple[str, str]:
         """(value, name for messages)."""
         selector = key_of(spec)
         if selector is None:
             return "", ""
+        return await self.secret(namespace, selector), secret_name(selector, namespace)
+
+    async def secret(self, namespace: str, selector: SecretKeySelector) -> str:
+        """Its value. Raises Precondition naming it."""
         called = secret_name(selector, namespace)
         try:
             value = await self._patiently(lambda: self.vault.secret(namespace, selector.name, selector.key))
@@ -85,7 +108,7 @@ class ClusterRecipes:
             raise Precondition(FailureReason.AUTH_UNAVAILABLE, f"{called}: this agent may not read it") from None
         if not value and not selector.optional:
             raise Precondition(FailureReason.AUTH_UNAVAILABLE, f"{called}: is not there or empty") from None
-        return (value or "").strip(), called
+        return (value or "").strip()
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         for number in range(TRIES - 1):

@@ -10,22 +10,27 @@ from pydantic import SecretStr
 from foreman.executors.desk import Workshop
 from foreman.executors.gate.gate import GateExecutor
 from foreman.executors.gate.local import LocalGate
-from foreman.executors.git import GITHUB, Git, Remote
-from foreman.executors.hosts import GitHub
+from foreman.executors.git import GITHUB, Git, Identity, Remote
+from foreman.executors.hosts import host_of
 from foreman.executors.protocol import Executor
 from foreman.executors.sandbox import find, seal
+from foreman.executors.tools.servers import Server
 from foreman.runtime import Runtime
 
-TOKEN = "GITHUB_TOKEN"
+TOKEN, HOST_API = "GITHUB_TOKEN", "FOREMAN_CODE_HOST_API"
 
 
 @dataclass(frozen=True)
 class WorkshopSettings:
-    """`remote`: the address of repositories, with {repo} in it, or of the only one; `workspaces`: the folder of the runs'."""
+    """`remote`: the address of repositories, with {repo} in it, or of the only one; `workspaces`: the folder of the runs';
+    `sandbox`: refuse commands where nothing can confine them."""
 
     workspaces: str
     remote: str = GITHUB
     keep: bool = False
+    identity: Identity = Identity()  # noqa: RUF009 - frozen
+    sandbox: bool = False
+    servers: tuple[Server, ...] = ()
 
 
 def workshop(settings: WorkshopSettings, environ: Mapping[str, str]) -> Workshop:
@@ -34,10 +39,13 @@ def workshop(settings: WorkshopSettings, environ: Mapping[str, str]) -> Workshop
     token = SecretStr(environ[TOKEN]) if environ.get(TOKEN) else None
     if token is not None:
         seal()
-    git = Git(Remote(settings.remote, token), environ)
+    git = Git(Remote(settings.remote, token), environ, identity=settings.identity)
     confinement = find()
-    gate = LocalGate(git, settings.workspaces, confinement, environ)
-    return Workshop(git, settings.workspaces, confinement, environ, GitHub(token), gate, settings.keep)
+    gate = LocalGate(git, settings.workspaces, confinement, environ, sandbox=settings.sandbox)
+    host = host_of(settings.remote, token, environ.get(HOST_API, ""))
+    return Workshop(
+        git, settings.workspaces, confinement, environ, host, gate, settings.keep, settings.sandbox, settings.servers
+    )
 
 
 def deterministic_executors(runtime: Runtime, shop: Workshop) -> dict[str, Executor]:

@@ -15,7 +15,7 @@ LOG_SILENCE = 10.0
 
 
 class KubeJobs:
-    """Implements `foreman.executors.gate.job.Jobs`."""
+    """Implements `foreman.executors.jobs.Jobs`."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -26,6 +26,10 @@ class KubeJobs:
     async def get(self, namespace: str, name: str) -> dict[str, Any]:
         return await self._ask("GET", _jobs(namespace, name))
 
+    async def list(self, namespace: str, labels: str) -> list[dict[str, Any]]:
+        found = await self._ask("GET", _jobs(namespace), query={"labelSelector": labels})
+        return [dict(each) for each in found.get("items") or ()]
+
     async def delete(self, namespace: str, name: str) -> None:
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         await self._ask("DELETE", _jobs(namespace, name), options)
@@ -34,11 +38,7 @@ class KubeJobs:
         """The last `limit` bytes. Not by limitBytes: that is where a log begins, not where it ends."""
         pod = await self._pod(namespace, name)
         path = f"{_core(namespace)}/pods/{quote(pod['metadata']['name'], safe='')}/log"
-        failed_early = any(
-            (each.get("state") or {}).get("terminated", {}).get("exitCode")
-            for each in pod.get("status", {}).get("initContainerStatuses") or ()
-        )
-        query = {"container": "clone" if failed_early else "gate", "tailLines": str(LINES)}
+        query = {"container": _telling(pod), "tailLines": str(LINES)}
         kept = Tail(limit)
         async for status, chunk in self.connection.text(f"{path}?{urlencode(query)}", LOG_SILENCE):
             if status != 200:
@@ -70,3 +70,11 @@ def _jobs(namespace: str, name: str = "") -> str:
 
 def _core(namespace: str) -> str:
     return f"/api/v1/namespaces/{quote(namespace, safe='')}"
+
+
+def _telling(pod: dict[str, Any]) -> str:
+    """The container whose log says how it went: the first of the initial ones that failed, else the first of the others."""
+    for each in pod.get("status", {}).get("initContainerStatuses") or ():
+        if (each.get("state") or {}).get("terminated", {}).get("exitCode"):
+            return str(each["name"])
+    return str(pod["spec"]["containers"][0]["name"])

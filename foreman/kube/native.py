@@ -10,6 +10,7 @@ from pathlib import Path
 from foreman.cluster import Cluster
 from foreman.executors.endpoint.parts import endpoint_parts
 from foreman.executors.gate.job import JobGate, JobSettings
+from foreman.executors.jobmode import CoderJobSettings, JobMode
 from foreman.executors.native import NativeExecutor, Parts
 from foreman.executors.recipes import ClusterRecipes
 from foreman.executors.transcripts import ClusterTranscripts, FileTranscripts
@@ -24,13 +25,16 @@ from foreman.runtime import Runtime
 
 @dataclass(frozen=True)
 class NativeSettings:
-    """`shop` names the folder of the runs' workspaces, where the journals of their transcripts are too; `base_url`: the address
-    of every model, whatever the Agents say, '' for theirs; `gate_namespace`: where gates run as Jobs, '' for processes here."""
+    """`shop` names the folder of the runs' workspaces and of their transcripts' journals; `base_url`: the address of every
+    model, whatever the Agents say, '' for theirs; `gate_namespace`: where Jobs run, '' for none;
+    `host`: where inference services are reached from outside the cluster, '' for inside."""
 
     shop: WorkshopSettings
     base_url: str = ""
     gate_namespace: str = ""
+    host: str = ""
     streaming: bool = True
+    coder: CoderJobSettings = CoderJobSettings()  # noqa: RUF009 - frozen
 
 
 def native_needs(namespace: str | None) -> Sequence[Need]:
@@ -49,17 +53,25 @@ def native_executor(
     made = endpoint_parts(settings.streaming)
     files = FileTranscripts(Path(settings.shop.workspaces) / ".transcripts")
     shop = workshop(settings.shop, os.environ)
+    transcripts = ClusterTranscripts(cluster, runtime, files)
+    job_mode = None
     if settings.gate_namespace:
-        jobs = JobSettings(namespace=settings.gate_namespace)
-        shop = replace(shop, gate=JobGate(KubeJobs(connection), runtime, shop.git.remote, jobs))
+        jobs = KubeJobs(connection)
+        gates = JobSettings(namespace=settings.gate_namespace)
+        shop = replace(shop, gate=JobGate(jobs, runtime, shop.git.remote, gates))
+        coder = replace(settings.coder, namespace=settings.gate_namespace, git_remote=settings.shop.remote)
+        job_mode = JobMode(jobs, runtime, transcripts, coder)
+    recipes = ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url, settings.host)
+    shop = replace(shop, secret=recipes.secret)
     parts = Parts(
-        recipes=ClusterRecipes(cluster, runtime, KubeVault(connection), settings.base_url),
+        recipes=recipes,
         desk=shop.desk,
         model=made.model,
         leash=made.leash,
         close=made.close,
-        transcripts=ClusterTranscripts(cluster, runtime, files),
+        transcripts=transcripts,
         draw=draw,
         deterministic=deterministic_executors(runtime, shop),
+        job_mode=job_mode,
     )
     return NativeExecutor(runtime, parts)

@@ -9,6 +9,7 @@ from typing import Any
 from foreman.cluster import Forbidden, Unavailable
 from foreman.kube.connection import Connection
 
+SLICES = "/apis/discovery.k8s.io/v1"
 INFERENCE = "/apis/inference.llmkube.dev/v1alpha1"
 
 
@@ -34,9 +35,21 @@ class KubeVault:
         status = found.get("status")
         return str(status.get("endpoint") or "") if isinstance(status, dict) else ""
 
-    async def _get(self, path: str) -> dict[str, Any] | None:
+    async def service_port(self, namespace: str, name: str) -> int | None:
+        query = {"labelSelector": f"kubernetes.io/service-name={name}"}
+        found = await self._get(f"{SLICES}/namespaces/{namespace}/endpointslices", query)
+        slices = (found or {}).get("items") or ()
+        ports = (
+            port.get("port")
+            for each in slices
+            if any(_ready(endpoint) for endpoint in each.get("endpoints") or ())
+            for port in each.get("ports") or ()
+        )
+        return next((port for port in ports if isinstance(port, int)), None)
+
+    async def _get(self, path: str, query: dict[str, str] | None = None) -> dict[str, Any] | None:
         """None when it is not there. An answer's text is not repeated: it may be of a Secret."""
-        reply = await self.connection.request("GET", path)
+        reply = await self.connection.request("GET", path, query)
         if reply.status == 404:
             return None
         if reply.status in (401, 403):
@@ -44,3 +57,8 @@ class KubeVault:
         if reply.status >= 300 or not isinstance(reply.data, dict):
             raise Unavailable(f"GET {path}: HTTP {reply.status}")
         return reply.data
+
+
+def _ready(endpoint: dict[str, Any]) -> bool:
+    """Unsaid means ready, as the API has it."""
+    return (endpoint.get("conditions") or {}).get("ready") is not False

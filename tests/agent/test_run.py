@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from agent_kit import GO, Site
+from agent_kit import GO, Site, Work
 
 from foreman.api import Result, condition
 from foreman.decide import claims
@@ -278,3 +278,39 @@ def test_a_result_finished_during_an_outage_lands_after_it():
 def test_an_envelope_of_another_schema_is_refused_by_name():
     with pytest.raises(ValueError, match=r"foreman\.v2"):
         Result.parse({"schemaVersion": "foreman.v2", "kind": "stub", "verdict": "GO"})
+
+
+# the Job that does the work
+
+
+@pytest.fixture
+def stamping(monkeypatch):
+    """Executors name a Job as they begin."""
+    plain = Work.execute
+
+    async def execute(self, execution):
+        await execution.stamp(f"job-{execution.attempt}")
+        return await plain(self, execution)
+
+    monkeypatch.setattr(Work, "execute", execute)
+
+
+def test_the_job_is_known_while_it_runs(stamping):
+    """JobModeStampsJobNameWhileRunning."""
+    site = running()
+    site.until(lambda: site.task("t").status.job_name == "job-1", within=2)
+    assert site.phase("t") == "Running"
+    site.advance(15)
+    assert (site.phase("t"), site.task("t").status.verdict) == ("Succeeded", "GO")
+
+
+@pytest.mark.parametrize("fate", ["drop", "lose-reply"])
+def test_a_name_that_cannot_be_written_costs_nothing(stamping, fate):
+    site = Site()
+    site.put("t", "n1")
+    with site.hold(verb="patch_status", where=lambda asked: set(asked.args[1]) == {"job_name"}, fate=fate) as lost:
+        site.agent("n1")
+        site.until(lambda: site.phase("t") == "Succeeded", within=120)
+    assert lost.caught == 1
+    assert site.task("t").status.verdict == "GO"
+    assert len(site.started) == 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from arms import ARMS, SimArm
 from support import new_agent
 
-from foreman.api import Agent
+from foreman.api import Agent, from_wire
 from foreman.cluster import Invalid
 
 SERVED = [arm for arm in ARMS if arm is not SimArm]
@@ -30,7 +32,7 @@ def create(arm: Any, name: str, **spec: Any) -> Agent:
     return made
 
 
-def _create(arm: Any, agent: Agent) -> Coroutine[Any, Any, Any]:
+def _create(arm: Any, agent: Any) -> Coroutine[Any, Any, Any]:
     async def call() -> Any:
         return await arm.cluster.create(agent)
 
@@ -81,3 +83,19 @@ def test_the_check_ratchets(arm: Any) -> None:
         return await arm.cluster.patch_status(made, changes, if_version=made.version)
 
     assert arm.run(call()).status.observed_generation == 7
+
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+SHIPPED = sorted([*(DEPLOY / "examples").glob("*.yaml"), *(DEPLOY / "agents").glob("*.yaml")])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_what_ships_is_taken_as_it_is(arm: Any, path: Path) -> None:
+    """By the definitions, defaults and rules included; what was written is what is read."""
+    for data in yaml.safe_load_all(path.read_text()):
+        obj = from_wire(data)
+        given = obj.evolve(
+            metadata=obj.metadata.evolve(namespace=arm.namespace, name=f"{path.stem}-{obj.metadata.name}")
+        )
+        made = arm.run(_create(arm, given))
+        assert made.spec == obj.spec

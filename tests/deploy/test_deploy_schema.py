@@ -114,7 +114,7 @@ def results(objects: list[dict[str, Any]], fleet: str) -> dict[str, TaskStatus]:
     return {name: task(w, name).status for name in names}
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "capability"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("capability", "workload")])
 def test_an_example_runs_to_its_end_on_a_plain_fleet(name: str) -> None:
     status = results(EXAMPLES[name], "node: {count: 2, roles: [worker]}")
     assert status
@@ -129,3 +129,31 @@ def test_the_example_with_demands_fits_where_it_says() -> None:
     waiting = status["on-a-big-gpu"]
     assert waiting.phase is Phase.PENDING
     assert [each.reason for each in waiting.conditions if each.type == "Scheduled"] == ["Unschedulable"]
+
+
+def test_the_workload_ends_in_pull_requests_asked_for() -> None:
+    """On a plain fleet, each run of it good: every issue coded, checked, reviewed twice."""
+    w = world("fleet: {node: {count: 2, slots: 4, roles: [worker], contextTokens: 65536}}\nworkload: {count: 0}")
+    advance(w, 5)
+    [gate] = documents(DEPLOY / "agents/gate.yaml")
+    for obj in [gate, *EXAMPLES["workload"]]:
+        w.server.create("user", from_wire(obj))
+    for issue in (1, 2, 3):
+        steps = [f"code-{issue}", f"verify-{issue}", f"review-{issue}-0", f"review-{issue}-1"]
+        verdicts = ["GO", "GATE-PASS", "GO", "GO"]
+        names = [f"default/small-fixes-{step}" for step in steps]
+        w.plans.update({name: Plan(10 * SECOND, verdict) for name, verdict in zip(names, verdicts, strict=True)})
+    advance(w, 600)
+    unharmed(w)
+    made = w.server.get("user", "Workload", "small-fixes", "default")
+    assert (made.status.phase, made.status.succeeded_tasks) == ("Completed", 12)
+    review = task(w, "small-fixes-review-2-1")
+    assert (review.spec.payload.open_pull_request, review.spec.agent_ref.name) == (True, "cloud-reviewer")
+
+
+def test_every_agent_it_names_ships() -> None:
+    shipped = {path.stem for path in (DEPLOY / "agents").glob("*.yaml")}
+    made = {each["metadata"]["name"] for each in EXAMPLES["workload"] if each["kind"] == "Agent"}
+    [load] = [each["spec"] for each in EXAMPLES["workload"] if each["kind"] == "Workload"]
+    named = [value for key, value in load.items() if key.endswith("AgentRef")] + load["reviewerAgentRefs"]
+    assert {each["name"] for each in named} <= made | shipped

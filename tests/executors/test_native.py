@@ -45,6 +45,8 @@ class Workplace:
     profile_spec: ModelProfileSpec | None = None
     repository: bool = True
     check: Any = None
+    rails: Any = None
+    pictures: Any = ()
     messages: list[str] = field(default_factory=list)
     closed: int = 0
     process: Any = None

@@ -20,9 +20,10 @@ SERVED = {"inferenceServiceRef": {"name": "qwen"}, "model": "qwen3"}
 class World:
     """Cluster and vault in one; `away`: how many calls go unanswered first."""
 
-    def __init__(self, *objects, secret=None, service=None, away=0):
+    def __init__(self, *objects, secret=None, service=None, away=0, port=None):
         self.objects = {(each.kind, each.metadata.name): each for each in objects}
-        self.kept, self.service, self.away = secret, service, away
+        self.kept, self.service, self.away, self.port = secret, service, away, port
+        self.asked = []
 
     def _answer(self, value):
         if self.away:
@@ -38,14 +39,18 @@ class World:
     async def secret(self, namespace, name, key):
         return self._answer(self.kept)
 
+    async def service_port(self, namespace, name):
+        self.asked.append((namespace, name))
+        return self._answer(self.port)
+
     async def inference_service(self, namespace, name):
         return self._answer(self.service)
 
 
-def ask(world, what, override=""):
+def ask(world, what, override="", host=""):
     async def main(process):
         try:
-            return await what(ClusterRecipes(world, process, world, override))
+            return await what(ClusterRecipes(world, process, world, override, host))
         except Precondition as missing:
             return missing
 
@@ -131,3 +136,40 @@ def test_what_is_no_address(text):
 )
 def test_which_agents_run_no_model(spec, expected):
     assert deterministic(new_agent("a", **spec).spec) is expected
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host", "asked", "where"),
+    [
+        (
+            "http://qwen.team.svc.cluster.local:8080/v1/chat/completions",
+            "mac.tail",
+            ("team", "qwen"),
+            "http://mac.tail:31080/v1",
+        ),
+        ("http://qwen.llm:8080/v1", "10.0.0.7", ("llm", "qwen"), "http://10.0.0.7:31080/v1"),
+        ("http://qwen/v1", "fd00::7", ("team", "qwen"), "http://[fd00::7]:31080/v1"),
+    ],
+)
+def test_from_outside_a_service_is_at_our_host_and_its_port_of_now(endpoint, host, asked, where):
+    world = World(service=endpoint, port=31080, away=1)
+    found = ask(world, lambda recipes: recipes.address(new_agent("smith", **SERVED), "team"), host=host)
+    assert (found.base_url, world.asked[-1]) == (where, asked)
+
+
+@pytest.mark.parametrize(("port", "said"), [(None, "no endpoint that is ready"), (Forbidden("no"), "may not list")])
+def test_from_outside_without_a_port_is_said(port, said):
+    world = World(service="http://qwen:8080/v1", port=port)
+    missing = ask(world, lambda recipes: recipes.address(new_agent("smith", **SERVED), "team"), host="mac")
+    assert (missing.reason, said in str(missing)) == ("InferenceServiceUnavailable", True)
+
+
+def test_only_inference_services_move_to_the_host():
+    world = World(service="http://qwen:8080/v1", port=1)
+
+    def ask_for(spec, **more):
+        return ask(world, lambda recipes: recipes.address(new_agent("smith", **spec), "team"), host="mac", **more)
+
+    assert ask_for(CLOUD).base_url == "https://api.x/v1"
+    assert ask_for(SERVED, override="http://here/v1").base_url == "http://here/v1"
+    assert world.asked == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tools_kit import MODES, QUICK, command, needs, workspace
 
-from foreman.executors.sandbox import Confinement, Limits, Place, run, scrubbed
+from foreman.executors.sandbox import Confinement, Limits, Place, find, run, scrubbed
 from foreman.executors.sandbox.confinement import profile
 from foreman.executors.sandbox.tail import Tail
 
@@ -165,6 +166,39 @@ def test_the_profile_for_macos():
     assert "(deny file-write*)" in text
     assert r'(subpath "/w \"x\"")' in text
     assert "(deny network*)" not in profile(Place("/w", "/s"), (), network=True)
+
+
+def test_the_profile_for_macos_is_whole():
+    """It cannot be run here: its brackets match, what is the workspace's own comes after what is denied (the last rule that
+    fits decides), and the doors by which others act for a command are shut."""
+    text = profile(Place("/private/tmp/w", "/private/tmp/s"), (), network=False)
+    lines = text.splitlines()
+    assert lines[0] == "(version 1)"
+    for line in lines:
+        bare = re.sub(r'#?"(\\.|[^"\\])*"', "", line)
+        assert bare.count("(") == bare.count(")"), line
+    for verb in ("read", "write"):
+        [denied] = [i for i, line in enumerate(lines) if line.startswith(f"(deny file-{verb}*")]
+        [own] = [i for i, line in enumerate(lines) if line.startswith(f"(allow file-{verb}* ")]
+        assert denied < own
+        assert '(subpath "/private/tmp/w")' in lines[own]
+    for each in ("/Users", "/private/tmp", "/private/var/folders", "/Library/Keychains"):
+        assert f'(subpath "{each}")' in text
+    for each in ("appleevent-send", "lsopen", "job-creation", "mach-lookup", "signal", "process-info*"):
+        assert f"(deny {each}" in text
+
+
+@pytest.mark.parametrize(("code", "confined"), [(0, True), (65, False)])
+def test_on_a_mac_the_profile_is_tried_before_it_is_trusted(tmp_path, monkeypatch, code, confined):
+    seatbelt = tmp_path / "sandbox-exec"
+    seatbelt.write_text(f'#!/bin/sh\n[ "$1" = -p ] || exit 1\nexit {code}\n')
+    seatbelt.chmod(0o755)
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = find()
+    assert found.seatbelt == (str(seatbelt) if confined else "")
+    assert found.hides_files is confined
+    assert ("sandbox-exec" in found.describe()) is confined
 
 
 def test_limits_count_what_runs_already():

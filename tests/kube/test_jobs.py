@@ -86,7 +86,8 @@ def test_the_log_tail(tmp_path, exit_code, container):
         pods = [
             {
                 "metadata": {"name": "new", "creationTimestamp": "2"},
-                "status": {"initContainerStatuses": [{"state": state}]},
+                "spec": {"containers": [{"name": "gate"}]},
+                "status": {"initContainerStatuses": [{"name": "clone", "state": state}]},
             },
             {"metadata": {"name": "old", "creationTimestamp": "1"}},
         ]
@@ -98,6 +99,14 @@ def test_the_log_tail(tmp_path, exit_code, container):
     assert query["container"] == container
     assert "limitBytes" not in query
     assert int(query["tailLines"]) > 0
+
+
+def test_jobs_are_listed_by_label(tmp_path):
+    async def handler(request):
+        assert (request.path, request.query["labelSelector"]) == ("/apis/batch/v1/namespaces/ns/jobs", "a=b,c=d")
+        return web.json_response({"items": [{"metadata": {"name": "j"}}]})
+
+    assert against(tmp_path, handler, lambda jobs: jobs.list("ns", "a=b,c=d")) == [{"metadata": {"name": "j"}}]
 
 
 def test_a_job_without_a_pod(tmp_path):

@@ -19,7 +19,8 @@ class Door:
         self.reply = Reply(status, 0.0, data)
         self.paths = []
 
-    async def request(self, method, path):
+    async def request(self, method, path, query=None):
+        self.query = query
         self.paths.append((method, path))
         return self.reply
 
@@ -59,6 +60,27 @@ def test_an_inference_service(status, data, value):
     found, paths = read(status, data, lambda vault: vault.inference_service("team", "qwen"))
     assert found == value
     assert paths == [("GET", "/apis/inference.llmkube.dev/v1alpha1/namespaces/team/inferenceservices/qwen")]
+
+
+READY, GONE = {"conditions": {"ready": True}}, {"conditions": {"ready": False}}
+
+
+@pytest.mark.parametrize(
+    ("slices", "port"),
+    [
+        ([{"endpoints": [READY], "ports": [{"port": 31080}]}], 31080),
+        ([{"endpoints": [{}], "ports": [{"port": 31080}]}], 31080),
+        ([{"endpoints": [GONE], "ports": [{"port": 1}]}, {"endpoints": [READY], "ports": [{"port": 2}]}], 2),
+        ([{"endpoints": [GONE], "ports": [{"port": 1}]}], None),
+        ([{"endpoints": [READY], "ports": [{}]}], None),
+        ([{"endpoints": None, "ports": None}], None),
+        ([], None),
+    ],
+)
+def test_the_port_of_a_service(slices, port):
+    found, paths = read(200, {"items": slices}, lambda vault: vault.service_port("team", "qwen"))
+    assert found == port
+    assert paths == [("GET", "/apis/discovery.k8s.io/v1/namespaces/team/endpointslices")]
 
 
 @pytest.mark.parametrize(

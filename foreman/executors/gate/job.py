@@ -8,34 +8,16 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from foreman.cluster import AlreadyExists, ClusterError, NotFound, Unavailable
+from foreman.cluster import AlreadyExists, ClusterError, Unavailable
 from foreman.executors.gate.request import LOG_BYTES, GateReport, GateRequest
 from foreman.executors.gate.script import NothingToRun, script, summary
 from foreman.executors.gate.verdict import Seen
 from foreman.executors.git import GitError, Remote
 from foreman.executors.git.plan import checked_branch
+from foreman.executors.jobs import NAME_MAX, Jobs, Vigil, removed, watched
 from foreman.runtime import Runtime, Signal
-
-NAME_MAX = 63
-UNANSWERED_MAX = 12
-
-
-class Jobs(Protocol):
-    """Jobs of one cluster, as JSON. `foreman.kube.jobs` implements it. Raises ClusterError."""
-
-    async def create(self, namespace: str, manifest: dict[str, Any]) -> None: ...
-
-    async def get(self, namespace: str, name: str) -> dict[str, Any]: ...
-
-    async def delete(self, namespace: str, name: str) -> None:
-        """In the background, its pods with it."""
-        ...
-
-    async def log_tail(self, namespace: str, name: str, limit: int) -> str:
-        """The last `limit` bytes of what its pod has printed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -73,46 +55,24 @@ class JobGate:
         except AlreadyExists:
             return self._report(Seen.DUPLICATE_NAME, f"the gate did not run: there is a job {name} already", name)
         except Unavailable as error:
-            await self._away(name)  # It may have been made all the same, and nobody would look at it.
+            # It may have been made all the same, and nobody would look at it.
+            await removed(self.jobs, self.settings.namespace, name)
             return self._report(Seen.CREATE_ERROR, f"the gate did not run: create job: {error}", name)
         except ClusterError as error:
             return self._report(Seen.CREATE_ERROR, f"the gate did not run: create job: {error}", name)
+        vigil = Vigil(self.settings.poll, 2 * self.settings.deadline)
         try:
-            seen, said = await self._watched(name, cancelled)
+            seen, said = await watched(self.jobs, self.runtime, self.settings.namespace, name, vigil, cancelled)
         except BaseException:
-            await self._away(name)
+            await removed(self.jobs, self.settings.namespace, name)
             raise
         if seen is Seen.CANCELLED:
-            await self._away(name)
+            said = "the gate was cancelled"
+            await removed(self.jobs, self.settings.namespace, name)
         log = await self._log(name)
         if seen in (Seen.COMPLETE, Seen.FAILED):
-            said = said or summary(log, seen is Seen.COMPLETE)
+            said = f"the gate {said}" if said else summary(log, seen is Seen.COMPLETE)
         return self._report(seen, said, name, log)
-
-    async def _watched(self, name: str, cancelled: Signal | None) -> tuple[Seen, str]:
-        end = self.runtime.now() + 2 * self.settings.deadline
-        unanswered = 0
-        while True:
-            try:
-                ended = job_end(await self.jobs.get(self.settings.namespace, name))
-                unanswered = 0
-            except NotFound:
-                return Seen.DISAPPEARED, f"job {name} disappeared before it had ended"
-            except Unavailable as error:
-                unanswered += 1
-                if unanswered >= UNANSWERED_MAX:
-                    return Seen.API_ERROR, f"job {name} cannot be watched: {error}"
-                ended = None
-            except ClusterError as error:
-                return Seen.API_ERROR, f"job {name} cannot be watched: {error}"
-            if ended is not None:
-                return ended
-            if self.runtime.now() >= end:
-                return Seen.POLL_TIMEOUT, f"job {name} had not ended after {2 * self.settings.deadline} s"
-            if cancelled is None:
-                await self.runtime.sleep(self.settings.poll)
-            elif await cancelled.wait(timeout=self.settings.poll):
-                return Seen.CANCELLED, "the gate was cancelled"
 
     async def _log(self, name: str) -> str:
         try:
@@ -120,25 +80,8 @@ class JobGate:
         except ClusterError as error:
             return f"[the log of job {name} cannot be read: {error}]"
 
-    async def _away(self, name: str) -> None:
-        try:
-            await self.jobs.delete(self.settings.namespace, name)
-        except ClusterError:
-            pass  # Its deadline ends it, its time to live removes it.
-
     def _report(self, seen: Seen, said: str, name: str, log: str = "") -> GateReport:
         return GateReport(seen, said[:280], log, name, self.settings.namespace)
-
-
-def job_end(job: dict[str, Any]) -> tuple[Seen, str] | None:
-    """Whether the Job is Complete or Failed, and why if its own deadline ended it; None while it is neither."""
-    for condition in job.get("status", {}).get("conditions") or ():
-        if condition.get("status") == "True" and condition.get("type") in ("Complete", "Failed"):
-            if condition["type"] == "Complete":
-                return Seen.COMPLETE, ""
-            late = condition.get("reason") == "DeadlineExceeded"
-            return Seen.FAILED, "the gate took longer than its deadline" if late else ""
-    return None
 
 
 def job_name(task: str, milliseconds: int) -> str:

@@ -22,7 +22,7 @@ LIMITS = Limits(seconds=DEADLINE_SECONDS, output=LOG_BYTES * 2, processes=2048, 
 
 
 class LocalGate:
-    """`root`: where clones are made, and removed again."""
+    """`root`: where clones are made, and removed again; `sandbox`: nothing runs without something that shuts it in."""
 
     def __init__(
         self,
@@ -31,12 +31,14 @@ class LocalGate:
         confinement: Confinement,
         environ: Mapping[str, str],
         limits: Limits = LIMITS,
+        sandbox: bool = False,
     ) -> None:
         self.git = git
         self.root = root
         self.confinement = confinement
         self.environ = environ
         self.limits = limits
+        self.sandbox = sandbox
 
     async def run(self, request: GateRequest, cancelled: Signal | None = None) -> GateReport:
         running = asyncio.ensure_future(self._run(request))
@@ -58,6 +60,9 @@ class LocalGate:
             text = script(request)
         except NothingToRun as error:
             return GateReport(Seen.RENDER_ERROR, str(error))
+        if self.sandbox and not self.confinement.hides_files:
+            said = "the gate did not run: --require-sandbox, and nothing here can confine it; install bubblewrap"
+            return GateReport(Seen.CREATE_ERROR, said)
         name = f"gate-{request.task}-{request.attempt}"
         checkout = Checkout(self.git, plan_of_gate(request), Folders.under(self.root, request.namespace, name))
         try:
@@ -72,12 +77,19 @@ class LocalGate:
     async def _checked(self, checkout: Checkout, text: str) -> Outcome:
         workspace = Workspace(checkout.path, checkout.folders.scratch)
         try:
-            argv = self.confinement.command(["/bin/sh", "-c", f"exec 2>&1\n{text}"], workspace.place)
-            path = self.confinement.path(self.environ.get("PATH") or PATH)
-            env = scrubbed(workspace.place.scratch, self.environ, PATH=path)
-            return await run(argv, env, workspace.fd, self.limits)
+            return await carried_out(text, workspace, self.confinement, self.environ, self.limits)
         finally:
             workspace.close()
+
+
+async def carried_out(
+    text: str, workspace: Workspace, confinement: Confinement, environ: Mapping[str, str], limits: Limits
+) -> Outcome:
+    """A gate's script, shut in at a workspace. Raises OSError."""
+    argv = confinement.command(["/bin/sh", "-c", f"exec 2>&1\n{text}"], workspace.place)
+    path = confinement.path(environ.get("PATH") or PATH)
+    env = scrubbed(workspace.place.scratch, environ, PATH=path)
+    return await run(argv, env, workspace.fd, limits)
 
 
 def plan_of_gate(request: GateRequest) -> Plan:

@@ -1,7 +1,7 @@
 """Git work: clone, branch, commit, and a push that no zombie can make."""
 
-from foreman.executors.git.checkout import Checkout, Published, environ_of
-from foreman.executors.git.command import Git
+from foreman.executors.git.checkout import Checkout, Draft, Published
+from foreman.executors.git.command import Git, Identity
 from foreman.executors.git.errors import CommitRejected, GitError, NotPrepared, PushFailed, Superseded
 from foreman.executors.git.folders import Folders
 from foreman.executors.git.plan import Plan, branch_name, plan_of
@@ -11,9 +11,11 @@ __all__ = [
     "GITHUB",
     "Checkout",
     "CommitRejected",
+    "Draft",
     "Folders",
     "Git",
     "GitError",
+    "Identity",
     "NotPrepared",
     "Plan",
     "Published",
@@ -21,6 +23,5 @@ __all__ = [
     "Remote",
     "Superseded",
     "branch_name",
-    "environ_of",
     "plan_of",
 ]

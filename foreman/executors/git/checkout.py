@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from foreman.executors.git.command import Git
 from foreman.executors.git.errors import CommitRejected, GitError, NotPrepared, PushFailed, Superseded, not_prepared
@@ -23,6 +25,17 @@ from foreman.executors.git.plan import Plan
 
 TRIES = 3
 MESSAGE_CHARACTERS = 20_000
+BYPRODUCTS = (
+    "__pycache__/",
+    "*.pyc",
+    ".pytest_cache/",
+    ".mypy_cache/",
+    ".ruff_cache/",
+    "node_modules/",
+    ".venv/",
+    ".DS_Store",
+)
+"""What tools leave behind wherever they run: never part of a change, unless the repository has it already."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,13 @@ class Published:
     branch: str
     commit: str
     changed: bool = True
+
+
+class Draft(NamedTuple):
+    """`commit` is where the work began when nothing was changed."""
+
+    git_dir: str
+    commit: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class _Seen:
 
 @dataclass
 class Checkout:
-    """Prepare once, publish at most once, then `discard` (or keep it to be looked at)."""
+    """Prepare once, publish whenever there is something to publish, then `discard` (or keep it to be looked at)."""
 
     git: Git
     plan: Plan
@@ -195,16 +215,43 @@ class Checkout:
         """Commit what is in the workspace on top of where it began, and push. Raises CommitRejected, PushFailed, Superseded."""
         if not (self.plan.publishes and self._fence):
             raise PushFailed("this workspace was made for reading: nothing of it is pushed")
-        fresh = tempfile.mkdtemp(prefix="publish-", dir=self.folders.state)
+        async with self.draft(message) as made:
+            if made.commit == self.start:
+                return Published(self.plan.branch, self.start, changed=False)
+            await self._push(made.git_dir, made.commit)
+        return Published(self.plan.branch, made.commit)
+
+    @asynccontextmanager
+    async def draft(self, message: str = "draft") -> AsyncIterator[Draft]:
+        """The commit that would be published now, in a repository that is gone afterwards. Raises CommitRejected."""
+        fresh = tempfile.mkdtemp(prefix="draft-", dir=self.folders.state)
         try:
             git_dir = os.path.join(fresh, "git")
-            commit = await self._commit(git_dir, message)
-            if commit == self.start:
-                return Published(self.plan.branch, self.start, changed=False)
-            await self._push(git_dir, commit)
+            yield Draft(git_dir, await self._commit(git_dir, message))
         finally:
             wipe(fresh)
-        return Published(self.plan.branch, commit)
+
+    async def judged(self) -> tuple[str, str] | None:
+        """What a reader has before it: the commit the branch left its base at, and its head; None where the base is unknown."""
+        if not self._seen.base:
+            return None
+        vault = self.folders.vault
+        fork = (await self.git.local(vault, "merge-base", self._seen.base, self.start, check=False)).strip()
+        return (fork, self.start) if fork else None
+
+    async def unmoved(self) -> str:
+        """'' while the branch on the remote still is what this workspace has published, or began at; else why not.
+        Raises GitError."""
+        now = await self._look(self.address)
+        if self._fence and now.fence != self._fence:
+            return f"the branch {self.plan.branch} is held by another attempt now"
+        expected = self._seen.branch
+        return "" if now.branch and now.branch == expected else f"the branch {self.plan.branch} has moved meanwhile"
+
+    @property
+    def base(self) -> str:
+        """The branch that this work is for; '' where the remote does not say what its default is."""
+        return self.plan.base or self._seen.default
 
     async def _commit(self, git_dir: str, message: str) -> str:
         """The commit of the workspace's files; the start when they are as they were."""
@@ -212,6 +259,9 @@ class Checkout:
             await self.git.local(git_dir, "init", "-q", "--template=")
             with open(os.path.join(git_dir, "objects", "info", "alternates"), "w") as file:
                 file.write(os.path.join(self.folders.vault, "objects") + "\n")
+            os.makedirs(os.path.join(git_dir, "info"), exist_ok=True)
+            with open(os.path.join(git_dir, "info", "exclude"), "w") as file:
+                file.write("".join(f"{each}\n" for each in BYPRODUCTS))
             await self.git.local(git_dir, "read-tree", self.start)
             await self.git.local(git_dir, "add", "-A", "--", ".", tree=self.path)
             await self._drop_repositories(git_dir)
@@ -238,7 +288,8 @@ class Checkout:
         if there and not may_force(self.record, self._held, there, self.plan.allow_overwrite):
             await self._builds_on(git_dir, there, commit)
         record = Record(self.plan.task, self.plan.uid, self.plan.attempt, commit)
-        moved = await self._recorded(git_dir, record, self._fence)
+        # In the vault, so that a later push of this attempt has its parent.
+        moved = await self._recorded(self.folders.vault, record, self._fence)
         branch, ref = f"refs/heads/{self.plan.branch}", PREFIX + self.plan.branch
         push = (
             *("push", "-q", "--porcelain", "--atomic", f"--force-with-lease={branch}:{there}"),
@@ -247,12 +298,14 @@ class Checkout:
         for last in (False, True):
             try:
                 await self.git.network(git_dir, self.address, *push)
-                return
+                break
             except GitError as error:
                 if await self._has_landed(git_dir, moved, error):
-                    return
+                    break
                 if last:
                     raise PushFailed(str(error)) from error
+        # From here on this is what the remote has, and what a second push (after more work) replaces.
+        self._seen, self._held, self._fence = replace(self._seen, branch=commit, fence=moved), record, moved
 
     async def _builds_on(self, git_dir: str, there: str, commit: str) -> None:
         try:
@@ -285,8 +338,3 @@ def _links(listing: str) -> set[str]:
     """The paths of links to other repositories in what ls-tree or ls-files say."""
     rows = (entry.partition("\t") for entry in listing.split("\0") if entry.startswith("160000 "))
     return {path for _, _, path in rows}
-
-
-def environ_of(given: Mapping[str, str]) -> dict[str, str]:
-    """What git may know of the agent's environment."""
-    return {name: given[name] for name in ("PATH", "HOME", "SSH_AUTH_SOCK") if name in given}

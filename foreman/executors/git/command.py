@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from foreman.executors.git.errors import GitError
@@ -36,18 +37,34 @@ ALWAYS = (
     "credential.helper=",
 )
 SAID_BYTES = 16 << 20
-IDENTITY = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "Foreman"), ("EMAIL", "foreman@localhost"))
-}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who commits say they are by. `committer` and `committer_email` '': as the author."""
+
+    author: str = "Foreman Bot"
+    author_email: str = "foreman@localhost"
+    committer: str = ""
+    committer_email: str = ""
+
+    def environ(self) -> dict[str, str]:
+        return {
+            "GIT_AUTHOR_NAME": self.author,
+            "GIT_AUTHOR_EMAIL": self.author_email,
+            "GIT_COMMITTER_NAME": self.committer or self.author,
+            "GIT_COMMITTER_EMAIL": self.committer_email or self.author_email,
+        }
 
 
 class Git:
     """`seconds`: how long one command may take. `environ`: the agent's; only PATH, and for ssh its agent and home, are used."""
 
-    def __init__(self, remote: Remote, environ: Mapping[str, str], seconds: float = 900.0) -> None:
+    def __init__(
+        self, remote: Remote, environ: Mapping[str, str], seconds: float = 900.0, identity: Identity = Identity()
+    ) -> None:
         self.remote = remote
+        self.identity = identity
         self.environ = environ
         self.limits = Limits(seconds=seconds, output=SAID_BYTES, processes=256, memory=0, file=1 << 40)
 
@@ -100,7 +117,7 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_EDITOR": "true",
             **({"GIT_WORK_TREE": tree} if tree else {}),
-            **IDENTITY,
+            **self.identity.environ(),
             **more,
         }
         settings = [part for each in (*ALWAYS, *config) for part in ("-c", each)]

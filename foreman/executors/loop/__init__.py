@@ -1,6 +1,6 @@
 """The native agent loop: a model, its tools, and budgets. Pure decisions in small files, one loop that runs on Runtime."""
 
-from foreman.executors.loop.ending import End, Ending, Judgement, judge
+from foreman.executors.loop.ending import End, Ending, Judgement, gate_failed, judge
 from foreman.executors.loop.leash import Leash, OutOfTime, RuntimeLeash, Stopped
 from foreman.executors.loop.limits import Limits, limits_of
 from foreman.executors.loop.listener import Chorus, Listener
@@ -49,6 +49,7 @@ __all__ = [
     "Turn",
     "Unauthorized",
     "Usage",
+    "gate_failed",
     "judge",
     "limits_of",
 ]

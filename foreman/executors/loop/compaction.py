@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from foreman.executors.loop import pictures
 from foreman.executors.loop.model import Message
 
 CHARACTERS_PER_TOKEN = 4
@@ -21,7 +22,7 @@ _PER_MESSAGE = 16
 
 def size(message: Message) -> int:
     """Characters, frame included."""
-    characters = _PER_MESSAGE + len(message.get("content") or "") + len(message.get("reasoning_content") or "")
+    characters = _PER_MESSAGE + pictures.length(message.get("content")) + len(message.get("reasoning_content") or "")
     for call in message.get("tool_calls") or ():
         function = call["function"]
         characters += len(function["name"]) + len(function["arguments"])
@@ -80,5 +81,5 @@ def without_dropped(messages: Sequence[Message], starts: Sequence[int], dropped_
     head = list(messages[: starts[0]])
     gone = sum(1 for start in starts if start < dropped_to)
     note = f"\n\n[{gone} earlier turns are no longer shown: the context window is full. Their effects on files remain.]"
-    head[-1] = {**head[-1], "content": f"{head[-1]['content']}{note}"}
+    head[-1] = {**head[-1], "content": pictures.added(head[-1]["content"], note)}
     return head + list(messages[dropped_to:])

@@ -5,6 +5,7 @@ Sizes and places of turns are kept as messages come, so that a turn costs the sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from foreman.api import ContextStrategy
@@ -12,12 +13,13 @@ from foreman.executors.loop import compaction
 from foreman.executors.loop.corrections import PLACEHOLDER
 from foreman.executors.loop.limits import Limits
 from foreman.executors.loop.model import Message, ToolCall, Turn
+from foreman.executors.loop.pictures import Picture, content
 
 
 class Conversation:
     """`messages` is the whole, append-only. `notes` says more of some, by index: what is kept but never sent back."""
 
-    def __init__(self, limits: Limits, system: str, task: str) -> None:
+    def __init__(self, limits: Limits, system: str, task: str, shown: Sequence[Picture] = ()) -> None:
         self.limits = limits
         self.messages: list[Message] = []
         self.notes: dict[int, dict[str, Any]] = {}
@@ -28,7 +30,7 @@ class Conversation:
         self._elided_to = 0
         self._dropped_to = 0
         self._add({"role": "system", "content": system})
-        self._add({"role": "user", "content": task})
+        self._add({"role": "user", "content": content(task, shown)})
 
     def _add(self, message: Message) -> None:
         if message["role"] == "assistant":
@@ -58,8 +60,8 @@ class Conversation:
         self.notes[len(self.messages)] = note
         self._add(message)
 
-    def answered(self, call: ToolCall, content: str) -> None:
-        self._add({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": content})
+    def answered(self, call: ToolCall, text: str) -> None:
+        self._add({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": text})
 
     def told(self, text: str) -> None:
         """A word to the model. Two in a row become one message: not every chat template takes two."""

@@ -18,6 +18,7 @@ PRECONDITION_FAILED = "EXECUTOR-PRECONDITION-FAILED"
 STUCK_LOOP = "STUCK-LOOP-DETECTED"
 BUDGET_EXHAUSTED = "LOOP-BUDGET-EXHAUSTED"
 CHECK_FAILED = "CODER-GATE-FAILED"
+ENVTEST_GATE_FAILED = "ENVTEST-GATE-FAILED"
 PROMOTED = {"ALREADY-RESOLVED": "resolvedBy", "NEEDS-VERIFICATION": "unverified"}
 """Outcomes a model may claim with NO-GO, and the field that goes to the top level with each."""
 
@@ -80,6 +81,13 @@ def judge(ending: Ending) -> Judgement:
         outcome = LOOP_INCOMPLETE if ending.turns else PRECONDITION_FAILED
         return _incomplete(ending, outcome, ending.error.reason)
     raise ValueError(f"no judgement on a loop that was {end.value}")
+
+
+def gate_failed(ending: Ending, why: str) -> Judgement:
+    """Of a GO whose pushed branch does not pass, however often it was mended."""
+    extra = ending.submission.extra if ending.submission else {}
+    summary = f"{why.splitlines()[0]} (the model's own word: {ending.detail})"
+    return Judgement("INCOMPLETE", summary, ENVTEST_GATE_FAILED, FailureReason.GATE_FAILED, extra)
 
 
 def _stuck_reason(signal: str) -> FailureReason:

@@ -19,7 +19,8 @@ STUCK = StuckLoopDetection(
 
 @dataclass(frozen=True)
 class Limits:
-    """`seconds` is for the whole loop, `turn_seconds` for one answer's headers; sizes in tokens."""
+    """`seconds` is for the whole loop, `turn_seconds` for one answer's headers; sizes in tokens. `gate_iterations`: how often a
+    coder may go on after its pushed branch has failed the gate, each time with the budgets of a whole loop."""
 
     max_turns: int = MAX_TURNS
     seconds: float = 3600
@@ -33,6 +34,7 @@ class Limits:
     stuck: StuckLoopDetection = STUCK
     edits_expected: bool = True
     reads_restricted: bool = False
+    gate_iterations: int = 1
 
 
 def limits_of(agent: AgentSpec, profile: ModelProfileSpec | None = None) -> Limits:
@@ -50,6 +52,7 @@ def limits_of(agent: AgentSpec, profile: ModelProfileSpec | None = None) -> Limi
         stuck=stuck_of(agent.stuck_loop_detection, profile),
         edits_expected=agent.role is AgentRole.CODER,
         reads_restricted=profile is not None and profile.restrict_reads_in_forcing_phase,
+        gate_iterations=1 if agent.max_envtest_iterations is None else agent.max_envtest_iterations,
     )
 
 

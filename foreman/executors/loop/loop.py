@@ -7,6 +7,7 @@ Runtime alone, so that the simulator runs this very loop against a scripted mode
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from foreman.executors.loop import calls, corrections, progress, submission
@@ -17,6 +18,7 @@ from foreman.executors.loop.leash import Leash, OutOfTime, Stopped
 from foreman.executors.loop.limits import CHECK_ROUNDS, Limits
 from foreman.executors.loop.listener import Listener
 from foreman.executors.loop.model import NO_USAGE, Model, ModelError, Overflow, Request, Turn
+from foreman.executors.loop.pictures import Picture
 from foreman.executors.loop.submission import BadSubmission, Submission
 from foreman.executors.tools.protocol import Answer, Tool
 from foreman.runtime import Runtime
@@ -38,6 +40,7 @@ class Loop:
         *,
         system: str,
         task: str,
+        pictures: Sequence[Picture] = (),
         listener: Listener | None = None,
         check: Check | None = None,
     ) -> None:
@@ -47,7 +50,7 @@ class Loop:
         self.limits = limits
         self.listener = listener or Listener()
         self.check = check
-        self.conversation = Conversation(limits, system, task)
+        self.conversation = Conversation(limits, system, task, pictures)
         self.turns = 0
         self.retries = 0
         self.usage = NO_USAGE
@@ -73,6 +76,13 @@ class Loop:
             self.retries += error.retries
             self.turns -= 1
             return self._ending(End.ENDPOINT, str(error), error=error)
+
+    async def resume(self, leash: Leash, text: str) -> Ending:
+        """Go on after a submission that did not hold, with what is told of it and as many turns as at first."""
+        self.limits = replace(self.limits, max_turns=self.turns + self.limits.max_turns)
+        self._streaks, self._progress, self._vetoes = Streaks(), progress.Progress(), 0
+        self._tell(text)
+        return await self.run(leash)
 
     def _ending(self, end: End, detail: str = "", **more: Any) -> Ending:
         return Ending(end, detail, turns=self.turns, retries=self.retries, usage=self.usage, **more)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foreman.executors.loop.conversation import Conversation
+from foreman.executors.loop.pictures import without
 
 SCHEMA = "foreman.transcript.v1"
 CAP = 1024 * 1024 - 16 * 1024
@@ -19,7 +20,7 @@ def entries(conversation: Conversation, since: int = 0) -> list[dict[str, Any]]:
     """The messages from number `since` on as they were said, not as they were shown later, with what was never sent back
     (reasoning, usage, turn)."""
     notes, messages = conversation.notes, conversation.messages
-    return [{**messages[i], **notes.get(i, {})} for i in range(since, len(messages))]
+    return [{**without(messages[i]), **notes.get(i, {})} for i in range(since, len(messages))]
 
 
 def document(messages: Sequence[Mapping[str, Any]], cap: int = CAP) -> str:

@@ -152,10 +152,14 @@ class Confinement:
 
 
 def profile(place: Place, readable: Sequence[str], network: bool) -> str:
-    """The sandbox-exec profile of a workspace."""
+    """The sandbox-exec profile of a workspace: the last rule that fits decides. Besides files and network it closes the doors
+    by which others act for a command: Apple events, LaunchServices, launchd, the keychain's daemon."""
     own = " ".join(f"(subpath {json.dumps(path)})" for path in place)
     shown = " ".join(f"(subpath {json.dumps(path)})" for path in readable)
-    secret = ("/Users", "/private/var/root", "/Volumes", "/private/etc/ssh", "/Library/Keychains", "/private/var/db")
+    secret = (
+        *("/Users", "/Volumes", "/Library/Keychains", "/Library/Application Support"),
+        *("/private/var/root", "/private/var/db", "/private/var/folders", "/private/tmp", "/private/etc/ssh"),
+    )
     lines = [
         "(version 1)",
         "(allow default)",
@@ -167,5 +171,9 @@ def profile(place: Place, readable: Sequence[str], network: bool) -> str:
         "(allow file-read-metadata)",
         "(deny process-info* (target others))",
         "(deny signal (target others))",
+        "(deny appleevent-send)",
+        "(deny lsopen)",
+        "(deny job-creation)",
+        '(deny mach-lookup (global-name "com.apple.SecurityServer") (global-name "com.apple.securityd.xpc"))',
     ]
     return "\n".join(line for line in lines if line)

@@ -32,7 +32,7 @@ def find(readable: Sequence[str] = (), *, bubblewrap: bool = True, landlock: boo
 def _tried(place: Place, shown: tuple[str, ...], bubblewrap: bool, landlock: bool) -> Confinement:
     bare = Confinement(readable=shown)
     if sys.platform == "darwin":
-        return Confinement(seatbelt=shutil.which("sandbox-exec") or "", readable=shown)
+        return _seatbelt(place, shown)
     if bubblewrap and (path := bubblewrap_path()):
         wrapped = Confinement(bubblewrap=path, readable=shown)
         if works(wrapped.command(["/bin/true"], place)):
@@ -41,6 +41,14 @@ def _tried(place: Place, shown: tuple[str, ...], bubblewrap: bool, landlock: boo
     no_network = works(bare.probe(place, "network"))
     abi = confine.landlock_abi() if landlock and works(bare.probe(place, "landlock")) else 0
     return Confinement(landlock=abi, no_network=no_network, readable=shown)
+
+
+def _seatbelt(place: Place, shown: tuple[str, ...]) -> Confinement:
+    wrapped = Confinement(seatbelt=shutil.which("sandbox-exec") or "", readable=shown)
+    if wrapped.seatbelt and not works(wrapped.command(["/usr/bin/true"], place)):
+        log.warning("sandbox-exec is here but does not take our profile; doing without")
+        return Confinement(readable=shown)
+    return wrapped
 
 
 def bubblewrap_path() -> str:
