@@ -1,7 +1,7 @@
 # Everything a developer runs here. GNU make 3.81 (macOS) suffices; recipes are plain sh.
 # ARGS goes to the tool:  make test ARGS="-k tidy -x"     PYTHON picks an interpreter:  make setup PYTHON=python3.12
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo work test lint format bench clean
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -20,6 +20,9 @@ setup: $(STAMP) ## Create .venv with everything needed (uv when present, else ve
 
 demo: $(STAMP) ## Watch a claim race on a simulated fleet
 	@$(BIN)/foreman sim run scenarios/claim-race.yaml $(ARGS)
+
+work: $(STAMP) ## Watch real agents mend three bugs, one of them killed in the middle
+	@$(BIN)/python tests/e2e/e2e_work.py
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/pytest $(ARGS)

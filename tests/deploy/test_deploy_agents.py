@@ -15,7 +15,7 @@ from foreman.executors.tools import OF_THE_LOOP, TOOLS
 from foreman.kube.native import native_needs
 
 FOLDER = DEPLOY / "agents"
-AGENTS = {path.stem: agent_in(str(path)) for path in FOLDER.glob("*.yaml") if path.stem != "example-task"}
+AGENTS = {path.stem: agent_in(str(path)) for path in FOLDER.glob("*.yaml") if not path.stem.startswith("example-")}
 
 
 def test_coder_reviewer_and_gate_ship():
