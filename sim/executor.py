@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from foreman.api import AgenticTask, Result
@@ -12,6 +12,7 @@ from foreman.runtime import Runtime
 from sim.draw import Stream
 from sim.host import SECOND
 from sim.serving import Serving
+from sim.talk import Conversation
 
 SPELL = 5.0
 """Seconds after which an execution notices that the others have become more or fewer."""
@@ -27,8 +28,12 @@ class Plan(NamedTuple):
     nothing: float = 0.0
     tokens: tuple[int, int] | None = None
     """Of the prompt, and of the output: then the speed of the model decides how long it takes, not `duration`."""
+    conversation: Conversation | None = None
+    """With a model: then the agent loop decides how long it takes, and whether `verdict` is what comes of it."""
 
 
+Worker = Callable[[Execution, Plan], Awaitable[Result | None]]
+"""Works on a task by a conversation with a model."""
 Spoil = Callable[[str, Execution, Plan, str], tuple[Plan, str]]
 """(holder, execution, its plan, its fate) -> (plan, fate): 'work', 'error', 'hang' or 'nothing'."""
 
@@ -57,9 +62,11 @@ class SimExecutor:
         serving: Serving | None = None,
         model_of: Callable[[AgenticTask], str] = lambda task: "",
         speed: Callable[[], float] | None = None,
+        worker: Worker | None = None,
     ) -> None:
         """`spoil` may change the plan and the fate of an execution; `serving` is what its machine serves, and `model_of`
-        says by which model a task is run; `speed()` is what share of full speed each execution has now."""
+        says by which model a task is run; `speed()` is what share of full speed each execution has now; `worker` holds the
+        conversations."""
         self.runtime = runtime
         self.plans = plans
         self.luck = luck
@@ -67,6 +74,7 @@ class SimExecutor:
         self.observer = observer
         self.spoil = spoil
         self.speed = speed
+        self.worker = worker
         self.serving = serving
         self.model_of = model_of
 
@@ -85,7 +93,10 @@ class SimExecutor:
         fate = self._fate(plan)
         if self.spoil is not None:
             plan, fate = self.spoil(self.holder, execution, plan, fate)
-        if plan.tokens is not None and self.serving is not None and fate != "hang":
+        result = None
+        if plan.conversation is not None and self.worker is not None and fate != "hang":
+            result = await self.worker(execution, plan)
+        elif plan.tokens is not None and self.serving is not None and fate != "hang":
             started = self.runtime.now()
             await self.serving.generate(execution, self.model_of(execution.task), *plan.tokens)
             plan = plan._replace(duration=round((self.runtime.now() - started) * SECOND))
@@ -95,6 +106,8 @@ class SimExecutor:
             raise RuntimeError("simulated executor error")
         if fate == "nothing":
             return None
+        if result is not None:
+            return result
         result = stub_result(execution.task, plan.duration / SECOND, plan.duration / SECOND)
         if plan.verdict == "GO":
             return result

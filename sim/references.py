@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 
-from foreman.api import TaskSpec, Verdict
+from foreman.api import FailureReason, TaskSpec, Verdict
 from sim.checkers import LIVENESS, SAFETY
 from sim.fault import HOSTLESS, fault_names
 from sim.kinds import did_you_mean
@@ -203,4 +203,5 @@ def _unknown(what: str, word: object, valid: Iterable[str]) -> str:
 
 def expectable() -> frozenset[str]:
     """The result paths that `expect` may name."""
-    return RESULT_PATHS | {f"verdicts.{verdict}" for verdict in Verdict}
+    ends = (*Verdict, *FailureReason)
+    return RESULT_PATHS | {f"verdicts.{verdict}" for verdict in Verdict} | {f"model.ends.{end}" for end in ends}

@@ -22,7 +22,8 @@ RESULT_PATHS = frozenset(
         "executions.started", "executions.landed", "executions.discarded", "wait_seconds.p50", "wait_seconds.p95",
         "wait_seconds.max", "makespan_seconds", "virtual_seconds", "utilisation", "faults", "violates", "restarts",
         "differs", "workloads.total", "workloads.completed", "workloads.failed", "workloads.pending", "workloads.children",
-        "workloads.iterations",
+        "workloads.iterations", "model.runs", "model.turns", "model.retries", "model.requests", "model.refusals",
+        "model.transients", "model.prompt_tokens", "model.output_tokens",
     ]
 )  # fmt: skip
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -54,6 +55,7 @@ def result_of(world: World) -> dict[str, Any]:
             "uncreated": world.total - stats.created,
         },
         "workloads": world.pipelines.told(),
+        "model": world.models.told(),
         "verdicts": {str(verdict): count for verdict, count in sorted(stats.verdicts.items())},
         "conflicts": conflicts(world, "Conflict"),
         "conflicts_by": {

@@ -6,13 +6,14 @@ Schema for editors; `sim.load` reads files and turns what is wrong with one into
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from foreman.api import (
     AgentRole,
+    AgentSpec,
     Flag,
     Int32,
     Model,
@@ -27,9 +28,10 @@ from foreman.decide.policies import POLICIES
 from sim.draw import Distribution, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
-from sim.kinds import Strict, Whole, did_you_mean, in_words, one_of, refusal
+from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
 from sim.schedule import Late
 from sim.shapes import Arrivals, Batch, Independent, Shape
+from sim.talk import Conversation, ModelConduct, Tokens
 from sim.units import Chance, Duration, Interval
 
 Count = Annotated[int, Whole(0, 10**9)]
@@ -90,7 +92,7 @@ class NodeGroup(Strict):
 
 
 class AgentProfile(Strict):
-    """An Agent object that tasks may refer to by name."""
+    """An Agent object that tasks may refer to by name; `spec`: what else it says, as in a manifest."""
 
     role: AgentRole = AgentRole.CODER
     provider: Provider = Provider.LOCAL
@@ -98,29 +100,7 @@ class AgentProfile(Strict):
     model: str = ""
     max_concurrent_tasks: Some | None = Field(default=None, alias="maxConcurrentTasks")
     job_mode: Flag = Field(default=False, alias="jobMode")
-
-
-def _span(value: Any) -> Any:
-    """A count, or [fewest, most]."""
-    low, high = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
-    if type(low) is not int or type(high) is not int or not 0 <= low <= high <= 10**8:
-        raise refusal(f"expected a number of tokens, or [fewest, most], not {in_words(value)}")
-    return low, high
-
-
-Span = Annotated[
-    tuple[int, int],
-    BeforeValidator(_span),
-    PlainSerializer(list, return_type=list[int]),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
-]
-
-
-class Tokens(Strict):
-    """The size of a run: tokens it reads, and tokens it writes; each a number or [fewest, most], equally likely."""
-
-    prompt: Span = (0, 0)
-    output: Span
+    spec: Annotated[dict[str, Any], _spelt(AgentSpec)] = {}
 
 
 class Endpoint(Strict):
@@ -133,14 +113,15 @@ class Endpoint(Strict):
 
 class Behaviour(Strict):
     """How the executor fares with a task: how long it takes (or how many `tokens` it is, which take the longer the more runs
-    share the model), and what comes of it. A verdict may name the outcome that goes
-    with it: `NO-GO:MODEL-DECIDED`, `NO-GO:ALREADY-RESOLVED`.
+    share the model), and what comes of it. With a `conversation` the agent loop itself runs, turn by turn, against a model.
+    A verdict may name the outcome that goes with it: `NO-GO:MODEL-DECIDED`, `NO-GO:ALREADY-RESOLVED`.
 
     `errors`, `hangs`, `nothing` are chances per attempt: the executor raises, never ends, or returns nothing at all.
     """
 
     duration: Distribution = distribution("10s")
     tokens: Tokens | None = None
+    conversation: Conversation | None = None
     verdicts: Weighted[str] = Weighted[str]({"GO": 1})
     errors: Chance = 0.0
     hangs: Chance = 0.0
@@ -316,6 +297,7 @@ class Scenario(Strict):
     workloads: dict[str, WorkloadSeed] = {}
     executor: Behaviour = Behaviour()
     contention: Contention = Contention()
+    model: ModelConduct = ModelConduct()
     network: Network = Network()
     apiserver: ApiServers = ApiServers()
     schedule: tuple[Late, ...] | None = None
@@ -345,3 +327,14 @@ class Scenario(Strict):
                 near = did_you_mean(name, MUTATIONS)
                 raise refusal(f"unknown mutation {name!r}: expected {', '.join(sorted(MUTATIONS))}{near}")
         return names
+
+    def behaviours(self) -> Iterator[Behaviour]:
+        """All that are written in it."""
+        yield self.executor
+        mix = self.workload.mix.values() if self.workload else ()
+        yield from (each.executor for each in (*mix, *self.tasks.values()) if each.executor is not None)
+        yield from (each for seed in self.workloads.values() for each in seed.executor.values())
+
+    def converses(self) -> bool:
+        """Whether the agent loop runs in it."""
+        return any(each.conversation is not None for each in self.behaviours())

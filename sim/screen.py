@@ -89,9 +89,11 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
 def _rows(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     wait, runs = result["wait_seconds"], result["executions"]
     workloads = [("workloads", _workloads(result["workloads"]))] if result["workloads"]["total"] else []
+    models = [("models", _models(result["model"]))] if result["model"]["requests"] else []
     return [
         ("tasks", _tasks(result)),
         *workloads,
+        *models,
         ("waits", f"median {_s(wait['p50'])}, 95% {_s(wait['p95'])}, longest {_s(wait['max'])} (creation to claim)"),
         ("fleet", f"makespan {_s(result['makespan_seconds'])}, {100 * result['utilisation']:.1f}% of slot time in use"),
         ("attempts", f"{result['attempts']:,} assignments; executions: {_counts(runs)}"),
@@ -125,6 +127,16 @@ def _tasks(result: Mapping[str, Any]) -> str:
 def _workloads(told: Mapping[str, int]) -> str:
     ended = f"{told['completed']} completed, {told['failed']} failed of {told['total']}"
     return f"{ended}; {told['children']:,} tasks made of them, {told['iterations']} revisions"
+
+
+def _models(told: Mapping[str, Any]) -> str:
+    tokens = f"{told['prompt_tokens']:,} tokens read, {told['output_tokens']:,} written"
+    failed = f"{told['refusals']:,} refused, {told['transients']:,} failed, {told['retries']:,} retries"
+    return f"{told['runs']:,} runs, {told['turns']:,} turns, {told['requests']:,} requests ({failed}); {tokens}; {_ends(told)}"
+
+
+def _ends(told: Mapping[str, Any]) -> str:
+    return ", ".join(f"{end} {count:,}" for end, count in told["ends"].items())
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Protocol
 
 from foreman.api import ModelEndpoint
-from foreman.executors import Cancelled, Execution
+from foreman.executors import Cancelled
+from foreman.runtime import Signal
 from sim.host import SECOND
 
 PREFILL = 10
 """How many times faster a prompt is read than output is written, where the endpoint does not say."""
 STEP = SECOND
+
+
+class Asker(Protocol):
+    """Who waits for a model's answer, until it is `cancelled`."""
+
+    @property
+    def cancelled(self) -> Signal: ...
 
 
 class Serving:
@@ -33,7 +42,7 @@ class Serving:
         reading = (endpoint.prefill_tokens_per_second if endpoint is not None else 0) or PREFILL * writing
         return prompt * SECOND // reading + output * SECOND // writing
 
-    async def generate(self, execution: Execution, model: str, prompt: int, output: int) -> None:
+    async def generate(self, asker: Asker, model: str, prompt: int, output: int) -> None:
         """Take the time it takes. Raises Cancelled."""
         left = self.alone(model, prompt, output)
         self.runs[model] += 1
@@ -41,7 +50,7 @@ class Serving:
             while left > 0:
                 share = self.runs[model]
                 step = min(left * share, STEP)
-                if await execution.cancelled.wait(timeout=step / SECOND):
+                if await asker.cancelled.wait(timeout=step / SECOND):
                     raise Cancelled("the execution was cancelled")
                 left -= max(step // share, 1)
         finally:

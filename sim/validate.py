@@ -137,10 +137,7 @@ def _has_task(scenario: Scenario, key: str) -> bool:
 
 def _speeds(scenario: Scenario) -> Iterator[Problem]:
     """Where runs are counted in tokens, every machine must say how fast it is."""
-    mix = scenario.workload.mix.values() if scenario.workload else ()
-    told = [scenario.executor, *(each.executor for each in (*mix, *scenario.tasks.values()))]
-    told += [each for seed in scenario.workloads.values() for each in seed.executor.values()]
-    if not any(each is not None and each.tokens is not None for each in told):
+    if not any(each.tokens is not None or each.conversation is not None for each in scenario.behaviours()):
         return
     for group, nodes in scenario.fleet.items():
         if not nodes.tokens_per_second and not nodes.endpoints:

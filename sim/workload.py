@@ -7,7 +7,7 @@ faults get the same tasks with the same durations (common random numbers).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from foreman.api import Agent, AgenticTask, ObjectMeta, Provider, from_wire
 from sim.draw import Distribution, Fixed, Sampler, Stream, Weighted
@@ -61,8 +61,13 @@ def _agents(profiles: Mapping[str, AgentProfile]) -> list[Agent]:
 
 
 def _agent(name: str, profile: AgentProfile) -> Agent:
+    return Agent.model_validate({"metadata": {"name": name}, "spec": agent_spec(profile)})
+
+
+def agent_spec(profile: AgentProfile) -> dict[str, Any]:
+    """The spec of its Agent, as in a manifest."""
     tools = ["bash", "fetch_issue", "submit_result"]
-    spec: dict[str, object] = {"role": profile.role, "tools": tools, "systemPrompt": "simulated"}
+    spec: dict[str, Any] = {"role": profile.role, "tools": tools, "systemPrompt": "simulated"}
     if profile.provider is Provider.CLOUD_PROXY:
         spec |= {
             "provider": profile.provider,
@@ -76,7 +81,7 @@ def _agent(name: str, profile: AgentProfile) -> Agent:
         spec["maxConcurrentTasks"] = profile.max_concurrent_tasks
     if profile.job_mode:
         spec["execution"] = {"mode": "Job"}
-    return Agent.model_validate({"metadata": {"name": name}, "spec": spec})
+    return spec | profile.spec
 
 
 class Chances:
@@ -103,7 +108,7 @@ class Chances:
             duration = self.schedule.once(key, "work", b.duration, duration)
         # The draws of the other behaviours stay what they were.
         tokens = (self._span(b.tokens.prompt), self._span(b.tokens.output)) if b.tokens is not None else None
-        return Plan(duration, self.verdict(), b.errors, b.hangs, b.nothing, tokens)
+        return Plan(duration, self.verdict(), b.errors, b.hangs, b.nothing, tokens, b.conversation)
 
     def _span(self, span: tuple[int, int]) -> int:
         low, high = span

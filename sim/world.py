@@ -28,6 +28,7 @@ from sim.garbage import JANITOR, GarbageCollector
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
 from sim.machines import machine_of, options_of
+from sim.model import Models
 from sim.mutations import Product, mutated
 from sim.names import node_names
 from sim.network import Link
@@ -130,6 +131,7 @@ class World:
         self.server.observers.append(self.stats.committed)
         if scenario.workloads:
             self.server.observers.append(self.pipelines.committed)
+        self.models = Models(scenario, self.seed, self.now, self.product.native, self.checkers.special)
         GarbageCollector(self.env, self.server)
         if any(fault.fault == "delete-workload" for fault in scenario.faults):
             Cascade(self.env, self.server)
@@ -206,9 +208,12 @@ class World:
             luck = Stream(self.seed, f"executor/{instance}")
             serving = Serving(machine.endpoints, group.tokens_per_second)
             spoil = self.faults.ambushes.spoil
-            executor = SimExecutor(process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed)
-            identity = Identity(node, instance, spec, group.labels)
             cluster = self.client(process, instance, "agent")
+            work = self.models.worker(process, cluster, serving)
+            executor = SimExecutor(
+                process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed, work
+            )
+            identity = Identity(node, instance, spec, group.labels)
             measure = partial(_measured, machine.capability, process.host)
             agent = NodeAgent(cluster, process, identity, executor, measure, options, self.product.agent)
             self.agents[host] = agent

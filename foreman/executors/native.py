@@ -103,7 +103,11 @@ class Parts:
 
 
 class NativeExecutor:
+    """`patient`: what tries a model again; `limits`: the budgets of an Agent."""
+
     kind = KIND
+    patient = Patient
+    limits = staticmethod(limits_of)
 
     def __init__(self, runtime: Runtime, parts: Parts) -> None:
         self.runtime = runtime
@@ -161,12 +165,12 @@ class NativeExecutor:
     async def _work(
         self, execution: Execution, agent: Agent, profile: ModelProfileSpec | None, address: Address, desk: Desk
     ) -> Result:
-        limits = limits_of(agent.spec, profile)
+        limits = self.limits(agent.spec, profile)
         run = _Run(self, execution, agent)
         model = self.parts.model(address, agent)
         loop = Loop(
             self.runtime,
-            Patient(model, self.runtime, limits.max_retries, self.parts.draw, run.listener.retried),
+            self.patient(model, self.runtime, limits.max_retries, self.parts.draw, run.listener.retried),
             desk.tools,
             limits,
             system=system_prompt(agent.spec, profile),

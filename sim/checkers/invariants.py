@@ -32,6 +32,8 @@ SAFETY = {
     "kept-conditions": "a condition that has been told is never lost (checks: {conditions: true})",
     "rendered-once": "a step of a Workload becomes one task, which its status has named before",
     "endpoint-limit": "a model endpoint never has more runs than it takes, nor leaves one less speed than was promised",
+    "retry-after": "a run that its model's endpoint has refused does not ask again before it may",
+    "run-budget": "a run asks its model for no more turns, time and tokens than its Agent allows",
     "foreign-child": "a Workload counts, changes and deletes no task that is not its own",
 }
 LIVENESS = {

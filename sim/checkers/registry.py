@@ -7,6 +7,7 @@ from sim.checkers.crowding import Crowding
 from sim.checkers.endpoints import EndpointCheck
 from sim.checkers.keeping import CleanDeparture, EarnedEnd, StolenRun
 from sim.checkers.leadership import Leadership
+from sim.checkers.models import ModelCheck
 from sim.checkers.nodes import Nodes
 from sim.checkers.placing import Stranded, Urgency
 from sim.checkers.recovery import Recovery
@@ -33,4 +34,5 @@ SPECIAL: tuple[type[Check], ...] = (
     ReconcileStorm,
     WorkloadCheck,
     EndpointCheck,
+    ModelCheck,
 )

@@ -11,6 +11,7 @@ from functools import cache
 from sim.mutations.dispatchers import DISPATCHERS
 from sim.mutations.kubernetes import KUBERNETES
 from sim.mutations.latent import LATENT
+from sim.mutations.models import MODELS
 from sim.mutations.original import ORIGINAL
 from sim.mutations.product import Mutation, Product
 from sim.mutations.safeguards import SAFEGUARDS
@@ -18,7 +19,15 @@ from sim.mutations.workloads import WORKLOADS
 
 __all__ = ["MUTATIONS", "Mutation", "Product", "mutated"]
 
-MUTATIONS: dict[str, Mutation] = {**SAFEGUARDS, **ORIGINAL, **KUBERNETES, **DISPATCHERS, **LATENT, **WORKLOADS}
+MUTATIONS: dict[str, Mutation] = {
+    **SAFEGUARDS,
+    **ORIGINAL,
+    **KUBERNETES,
+    **DISPATCHERS,
+    **LATENT,
+    **WORKLOADS,
+    **MODELS,
+}
 
 
 @cache

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from foreman.agent.agent import AgentParts
+from foreman.executors.native import NativeExecutor
 from foreman.operator import OperatorParts
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a run is composed of: how clients are wrapped, and the parts of operators and agents."""
+    """What a run is composed of: how clients are wrapped, the parts of operators and agents, and what works by models."""
 
     wrap: Callable[[Any], Any] = lambda cluster: cluster
     operator: OperatorParts = field(default_factory=OperatorParts)
     agent: AgentParts = field(default_factory=AgentParts)
+    native: type[NativeExecutor] = NativeExecutor
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class Remote:
 
 
 class Brain:
-    """The model of coders and reviewers. The first to ask for turn `turn` (from 0) of the coder of `issue` waits until `released`;
+    """The model of coders and reviewers. The first to ask for turn `turn` of the coder of `issue` waits until `released`;
     `reached` is set meanwhile."""
 
     def __init__(self, issue: int = 0, turn: int = 0) -> None:
