@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from foreman.api import Agent, Result
+from foreman.api import Agent, Provider, Result
 from foreman.executors import Execution
 from foreman.executors.address import Address
 from foreman.executors.git.plan import branch_name
@@ -102,12 +102,11 @@ class Models:
 
         return work
 
-    def wait(self, model: str, now: int) -> int:
-        limit = self.conduct.rate_limit
-        if limit is None:
-            return 0
-        turnstile = self.turnstiles.get(model) or self.turnstiles.setdefault(model, Turnstile(limit))
-        return turnstile.wait(now)
+    def turnstile(self, model: str) -> Turnstile | None:
+        """What all runs by this model go through, on whichever machine."""
+        if self.conduct.rate_limit is not None and model not in self.turnstiles:
+            self.turnstiles[model] = Turnstile(self.conduct.rate_limit)
+        return self.turnstiles.get(model)
 
     def _ended(self, result: Result | None) -> None:
         if result is None:
@@ -144,7 +143,10 @@ class ScriptedModel:
         assert plan.conversation is not None
         self.models = models
         self.process = process
-        self.serving = serving
+        cloud = agent.spec.provider is not Provider.LOCAL
+        # A cloud has as many machines as it takes: what it shares out is requests.
+        self.serving = Serving((), models.conduct.tokens_per_second) if cloud else serving
+        self.turnstile = models.turnstile(address.model) if cloud else None
         self.name = address.model
         self.talk: Conversation = plan.conversation
         self.stream = stream
@@ -165,7 +167,8 @@ class ScriptedModel:
         if self.judge is not None:
             self.judge.asked(request)
         await self.process.sleep(conduct.latency / SECOND)
-        self._refuse(models.wait(self.name, models.now()))
+        if self.turnstile is not None:
+            self._refuse(self.turnstile.wait(models.now()))
         if stream.chance(conduct.refusals):
             self._refuse(max(models.retry_after(), 1))
         prompt, fresh = self._sizes(request)
@@ -212,7 +215,7 @@ class ScriptedModel:
         output = drawn(stream, self.talk.output)
         limit = request.max_output_tokens
         if output > limit or stream.chance(conduct.truncated):
-            return Turn("I begin with", finish="length"), min(max(output, limit), limit)
+            return Turn("I begin with", finish="length"), limit
         if stream.chance(conduct.silent):
             return Turn("I think that is all."), output
         offered = [each["function"]["name"] for each in request.tools]

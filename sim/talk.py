@@ -78,8 +78,9 @@ class ModelConduct(Strict):
 
     `refusals`: 429 with Retry-After drawn from `retryAfter`; `transients`: a 500 after the prompt was read; `truncated`: cut
     off at the output limit; `silent`: no tool call; `broken`: arguments that are no JSON. `contextTokens`: longer requests
-    are refused (0: never). `rateLimit` is for each model of its own name, however many machines ask. `kept`: the server
-    keeps what it has read, and reads only what is new in a request.
+    are refused (0: never). `kept`: the server keeps what it has read, and reads only what is new in a request.
+    `rateLimit` is for each cloud model, however many machines ask; `tokensPerSecond`: what each of its runs has (that of
+    local ones is their endpoint's, shared).
     """
 
     rate_limit: RateLimit | None = Field(default=None, alias="rateLimit")
@@ -90,6 +91,7 @@ class ModelConduct(Strict):
     silent: Chance = 0.0
     broken: Chance = 0.0
     context_tokens: Annotated[int, Whole(0, 10**9)] = Field(default=0, alias="contextTokens")
+    tokens_per_second: Annotated[int, Whole(1, 10**6)] = Field(default=50, alias="tokensPerSecond")
     latency: Duration = SECOND // 10
     kept: bool = True
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from foreman.api import AgenticTask, InvalidObject, Model, TaskSpec, Workload, WorkloadSpec, parse
 from foreman.api.fields import declared
+from sim import conversing
 from sim.kinds import did_you_mean
 from sim.memory import too_large
 from sim.names import host_names, is_generated, is_label, node_names
@@ -137,12 +138,21 @@ def _has_task(scenario: Scenario, key: str) -> bool:
 
 def _speeds(scenario: Scenario) -> Iterator[Problem]:
     """Where runs are counted in tokens, every machine must say how fast it is."""
-    if not any(each.tokens is not None or each.conversation is not None for each in scenario.behaviours()):
+    if not any(each.tokens is not None for each in scenario.behaviours()):
         return
     for group, nodes in scenario.fleet.items():
         if not nodes.tokens_per_second and not nodes.endpoints:
             yield ("fleet", group), "runs are counted in tokens: expected tokensPerSecond, or endpoints with theirs"
 
 
-_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (_work, _names, _clashes, _late, _speeds)
+_CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (
+    _work,
+    _names,
+    _clashes,
+    _late,
+    _speeds,
+    conversing.agents,
+    conversing.conversations,
+    conversing.models,
+)
 _REFERENCE_CHECKS = (dependencies, cycles, agents, targets, triggers, expectations)

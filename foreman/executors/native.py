@@ -106,7 +106,7 @@ class NativeExecutor:
     """`patient`: what tries a model again; `limits`: the budgets of an Agent."""
 
     kind = KIND
-    patient = Patient
+    patient: type[Patient] = Patient
     limits = staticmethod(limits_of)
 
     def __init__(self, runtime: Runtime, parts: Parts) -> None:

@@ -78,6 +78,8 @@ RED = [
     ("name-is-ownership", "workload-pipeline", "foreign-child"),
     ("restamped-rollup", "workload-pipeline", "write-storm"),
     ("no-endpoint-accounting", "model-endpoints", "endpoint-limit"),
+    ("no-backoff", "model-budgets", "retry-after"),
+    ("no-turn-budget", "model-budgets", "run-budget"),
 ]
 
 
