@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import platform
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -35,6 +36,7 @@ from foreman.kube.metrics import (
     time_reconciles,
 )
 from foreman.kube.native import NativeSettings, native_executor, native_needs
+from foreman.kube.outfit import look_over
 from foreman.kube.preflight import Need, preflight
 from foreman.kube.process import Life, Unusable
 from foreman.kube.readiness import agent_checks, checked, operator_checks
@@ -163,6 +165,8 @@ def _measure_operator(operator: Operator, stage: Stage) -> None:
 
 async def attend(life: Life, ground: Ground, node: NodeSettings, options: AgentOptions) -> None:
     """A node's agent, until it is told to end."""
+    if node.native is not None:
+        await look_over(node.native.shop, node.native.base_url, os.environ)
     name = node.spec.node_name
     instance = machine.agent_instance(name, node.machine)
     needs = [*agent_needs(options.namespace, name), *(native_needs(options.namespace) if node.native else ())]

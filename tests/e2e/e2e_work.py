@@ -24,7 +24,7 @@ import yaml
 from aiohttp import web
 from scripted_endpoint import Say, ScriptedEndpoint, call, serving
 
-from foreman.api import AgenticTask, Phase, Resource, Workload, WorkloadPhase, from_wire
+from foreman.api import AgenticTask, FleetNode, Phase, Resource, Workload, WorkloadPhase, from_wire
 from foreman.cache import Cache
 from foreman.kube.cluster import KubeCluster
 from foreman.kube.connection import Connection
@@ -153,6 +153,7 @@ class Stage:
         self.cluster: KubeCluster
         self.tasks: Cache[AgenticTask]
         self.workloads: Cache[Workload]
+        self.fleet: Cache[FleetNode]
         self.told: Callable[[AgenticTask], None] = lambda task: None
 
     async def _start(self, name: str, *words: str, **pipes: Any) -> asyncio.subprocess.Process:
@@ -176,9 +177,12 @@ class Stage:
         self.cluster = KubeCluster(connection)
         self.tasks = Cache(self.cluster, runtime, "AgenticTask", namespace="default", retry=0.2)
         self.workloads = Cache(self.cluster, runtime, "Workload", namespace="default", retry=0.2)
+        self.fleet = Cache(self.cluster, runtime, "FleetNode", retry=0.2)
         self.tasks.listen(self._seen)
+        self.fleet.listen(lambda key, old, new: self.changed.set())
         self.workloads.listen(lambda key, old, new: self.changed.set())
         runtime.spawn(self.tasks.run(), "tasks")
+        runtime.spawn(self.fleet.run(), "fleet")
         runtime.spawn(self.workloads.run(), "workloads")
 
     def _seen(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
