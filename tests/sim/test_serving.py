@@ -53,4 +53,4 @@ def test_without_any_speed_tokens_mean_nothing() -> None:
 def test_bad_numbers_of_tokens_are_refused(tokens: str) -> None:
     with pytest.raises(BadScenario) as refusal:
         parse(f"{FLEET}\ntasks: {{}}\nworkload: {{count: 1}}\nexecutor: {{tokens: {tokens}}}", "x.yaml")
-    assert "expected a number of tokens, or [fewest, most]" in str(refusal.value)
+    assert "expected a whole number, or [fewest, most]" in str(refusal.value)
