@@ -15,6 +15,7 @@ from foreman.executors.git.plan import branch_name
 from foreman.executors.loop import Overflow, Request, RuntimeLeash, ToolCall, Transient, Turn, Usage, limits_of
 from foreman.executors.loop.compaction import CHARACTERS_PER_TOKEN, size
 from foreman.executors.loop.ending import MODEL_DECIDED, PROMOTED
+from foreman.executors.loop.pictures import Picture
 from foreman.executors.loop.submission import NAME as SUBMIT
 from foreman.executors.native import NativeExecutor, Parts
 from foreman.executors.outcome import Published
@@ -275,6 +276,8 @@ class Desk:
     """A place of work without files: what is published has a name and nothing in it."""
 
     check = None
+    rails = None
+    pictures: Sequence[Picture] = ()
 
     def __init__(self, process: Process, execution: Execution, talk: Conversation, stream: Stream) -> None:
         self.process = process
