@@ -13,7 +13,7 @@ from sim.hunt.search import Budget, Hunt
 from sim.load import check
 from sim.machines import machine_of
 from sim.once import once
-from sim.schedule import menu
+from sim.schedule import Drawn, menu
 from sim.stream import Stream
 from sim.workload import arrivals
 from sim.world import World
@@ -45,7 +45,7 @@ def test_no_more_probes_are_drawn_than_the_budget_has_room_for(jobs: int) -> Non
 
 def test_what_follows_from_the_scenario_alone_is_made_once() -> None:
     scenario = check(CLAIM)
-    (one,), (two,) = (list(arrivals(scenario, seed)) for seed in (1, 2))
+    (one,), (two,) = (list(arrivals(scenario, seed, Drawn(seed))) for seed in (1, 2))
     assert one.task.spec is two.task.spec
     assert machine_of(scenario.fleet["node"]) is machine_of(scenario.fleet["node"])
     assert menu(scenario.network.latency) is menu(scenario.network.latency)
@@ -63,7 +63,11 @@ def test_a_mix_is_drawn_as_the_seed_has_it() -> None:
     scenario = check(CLAIM | {"workload": mixed})
 
     def priorities(seed: int) -> list[int]:
-        return [each.task.spec.priority for each in arrivals(scenario, seed) if isinstance(each.task, AgenticTask)]
+        return [
+            each.task.spec.priority
+            for each in arrivals(scenario, seed, Drawn(seed))
+            if isinstance(each.task, AgenticTask)
+        ]
 
     assert priorities(1) == priorities(1) != priorities(2)
     assert set(priorities(1)) == {0, 1}
