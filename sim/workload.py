@@ -17,11 +17,13 @@ from sim.scenario import Behaviour, NodeGroup, Scenario, TaskClass, Workload
 
 
 class Arrival(NamedTuple):
-    """A task to create at `at` microseconds. `depended_on` is unknown to a generator; see World for deletion."""
+    """A task to create at `at` microseconds; `group`: its name in the mix. `depended_on` is unknown to a generator; see World for
+    deletion."""
 
     at: int
     task: AgenticTask
     plan: Plan
+    group: str = ""
 
 
 def arrivals(scenario: Scenario, seed: int) -> Iterator[Arrival]:
@@ -140,7 +142,7 @@ def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Ar
         if parents:
             spec = spec.evolve(depends_on=tuple(f"{prefix}-{parent:0{width}}" for parent in parents))
         meta = task.metadata.evolve(name=f"{prefix}-{number:0{width}}")
-        yield Arrival(at, task.evolve(metadata=meta, spec=spec), chances[name].plan())
+        yield Arrival(at, task.evolve(metadata=meta, spec=spec), chances[name].plan(), name)
 
 
 def _template(each: TaskClass, namespace: str) -> AgenticTask:
