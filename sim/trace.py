@@ -14,6 +14,7 @@ from zlib import crc32
 
 from foreman import __version__
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
+from foreman.api.meta import Resource
 from foreman.cluster import ClusterError, Event
 from foreman.executors import Execution
 from sim.cluster import Request
@@ -171,10 +172,17 @@ class Trace:
     def request(self, request: Request, ok: bool, value: Any) -> None:
         """A request has reached the API server and been answered."""
         kind, key, read, detail = _target(request)
-        outcome = "ok" if ok else type(value).__name__
-        version = value.version if ok and isinstance(value, Model) and hasattr(value, "version") else None
         verb = request.verb
-        why = str(value) if isinstance(value, ClusterError) else _seen(request, value)
+        version = why = None
+        if not ok:
+            outcome = type(value).__name__
+            why = str(value) if isinstance(value, ClusterError) else None
+        else:
+            outcome = "ok"
+            if isinstance(value, Resource):
+                version = value.version
+            if verb == "get":
+                why = _seen(value)
         row: Row = {"t": self.now(), "actor": request.actor, "what": verb, "kind": kind}
         if key is not None:
             row["key"] = key
@@ -210,9 +218,9 @@ class Trace:
         return iter(self.rows)
 
 
-def _seen(request: Request, value: Any) -> str | None:
+def _seen(value: Any) -> str | None:
     """What a get has shown of a task."""
-    if request.verb != "get" or not isinstance(value, AgenticTask):
+    if not isinstance(value, AgenticTask):
         return None
     status = value.status
     held = f" held by {status.holder}" if status.holder else ""
@@ -222,6 +230,9 @@ def _seen(request: Request, value: Any) -> str | None:
 def _target(request: Request) -> tuple[str, str | None, str | None, str]:
     """(kind, key, version the write was conditional on, what it says) of a request."""
     verb, args = request.verb, request.args
+    if verb == "patch_status" or verb == "patch":
+        obj = args[0]
+        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None))
     if verb == "get":
         return args[0], f"{args[2]}/{args[1]}" if args[2] else args[1], None, ""
     if verb == "list":
@@ -229,8 +240,6 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
     if verb == "watch":
         return args[0].kind, None, args[1], ""
     obj = args[0]
-    if verb in ("patch", "patch_status"):
-        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None))
     if verb == "delete":
         return obj.kind, obj.key, args[1], ""
     return obj.kind, obj.key, None, ""
@@ -239,13 +248,23 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
 def summary(changes: Mapping[str, Any], before: Any = None) -> str:
     """The telling part of a patch: 'phase=Running holder=gpu-0/1 Running=True/Claimed'. `before`: the status it was
     made for."""
-    known = getattr(before, "conditions", ())
     parts: list[str] = []
     for name, value in changes.items():
         if name == "conditions":
-            parts.extend(f"{each.type}={each.status}/{each.reason}" for each in value if each not in known)
-        elif isinstance(value, str | int) and value != "" and not name.endswith("_at"):
-            parts.append(f"{name}={value}")
-        elif isinstance(value, Mapping) and name in ("metadata", "strikes"):
+            known = getattr(before, "conditions", ())
+            parts += [f"{each.type}={each.status}/{each.reason}" for each in value if not _among(each, known)]
+        elif type(value) in _SCALARS or isinstance(value, (str, int)):
+            if value != "" and name[-3:] != "_at":
+                parts.append(f"{name}={value}")
+        elif name in ("metadata", "strikes") and isinstance(value, Mapping):
             parts.append(f"{name}={_plain(value)}")
     return " ".join(parts)
+
+
+def _among(condition: Condition, known: tuple[Condition, ...]) -> bool:
+    # Comparing models costs: only those of one type can be equal.
+    kind = condition.type
+    return any(each is condition or (each.type == kind and each == condition) for each in known)
+
+
+_SCALARS = frozenset({str, int, Phase, Verdict})

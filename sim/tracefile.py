@@ -1,7 +1,7 @@
 """Trace files: what `foreman sim run --trace` writes, and story, get, diff, explain, plots and analysis read.
 
-Two formats, told by the ending, with the same rows. `.jsonl`: one JSON object a line, times in microseconds; what a pipe or grep
-wants, and it needs nothing installed. `.parquet`: the tables of sim.analysis, a tenth of the size, quick to load a column of.
+Two formats, told by the ending, with the same rows. `.jsonl`: one JSON object a line, times in microseconds; what a pipe or
+grep wants, and it needs nothing installed. `.parquet`: the tables of sim.analysis, a tenth of the size, quick to load.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def writing(path: Path) -> Iterator[Sink]:
 
 
 def read_trace(path: Path) -> Iterator[Row]:
-    """The rows of a trace file, of a Parquet file all but those of sim.states. Raises OSError, and ValueError that says where the
-    file is no trace."""
+    """The rows of a trace file, of a Parquet file all but those of sim.states. Raises OSError, and ValueError that says
+    where the file is no trace."""
     if path.suffix == ".parquet":
         from sim.analysis.parquet import rows
 

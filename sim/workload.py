@@ -17,8 +17,8 @@ from sim.scenario import Behaviour, NodeGroup, Scenario, TaskClass, Workload
 
 
 class Arrival(NamedTuple):
-    """A task to create at `at` microseconds; `group`: its name in the mix. `depended_on` is unknown to a generator; see World for
-    deletion."""
+    """A task to create at `at` microseconds; `group`: its name in the mix. `depended_on` is unknown to a generator; see
+    World for deletion."""
 
     at: int
     task: AgenticTask

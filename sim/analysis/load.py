@@ -21,8 +21,8 @@ _DTYPES = {"int": "Int64", "float": "float64", "bool": "boolean", "text": "strin
 class Run(Mapping[str, "DataFrame"]):
     """A run as tables: `run.tasks` or `run["tasks"]`; which there are and what their columns mean, is in sim.analysis.tables.
 
-    Times are in virtual seconds. `scenario` is as in its file, `result` what `foreman sim run --json` prints but for the speed; None
-    when the run was ended from outside. A table is read when it is first asked for.
+    Times are in virtual seconds. `scenario` is as in its file, `result` what `foreman sim run --json` prints but for the speed,
+    None when the run was ended from outside. A table is read when it is first asked for.
     """
 
     tasks: DataFrame
@@ -40,9 +40,9 @@ class Run(Mapping[str, "DataFrame"]):
         self.seed: int = header["seed"]
         self.version: str = header["version"]
         self.replay: str = header.get("replay", "")
-        self.result: dict[str, Any] | None = last and last["result"]
+        self.result: dict[str, Any] | None = last["result"] if last else None
         self._read = read
-        self._end = last and last["t"] / 1e6
+        self._end: float | None = last["t"] / 1e6 if last else None
 
     @property
     def name(self) -> str:
@@ -78,8 +78,8 @@ class Run(Mapping[str, "DataFrame"]):
 
 
 def load(path: str | Path) -> Run:
-    """The run that wrote the trace. Raises OSError, and ValueError in one line: no trace, cut short, of another format; or Missing
-    when pandas is not installed."""
+    """The run that wrote the trace. Raises OSError, and ValueError in one line: no trace, cut short, of another format; or
+    Missing when pandas is not installed."""
     path = Path(path)
     try:
         import pandas as pd
@@ -106,7 +106,7 @@ def _jsonl(path: Path, pd: Any) -> Run:
     _understood(path, header)
     assert header is not None
     tables = Tabulator()
-    columns = tables.take(row for row in rows if row["what"] != END or ends.append(row))
+    columns = tables.take(_but_the_end(rows, ends))
     for name, more in tables.end().items():
         had = columns.get(name, {})
         columns[name] = {column: had.get(column, []) + values for column, values in more.items()}
@@ -115,6 +115,14 @@ def _jsonl(path: Path, pd: Any) -> Run:
         return _frame(name, pd.DataFrame(columns.get(name, dict.fromkeys(TABLES[name].columns, ()))), pd)
 
     return Run(header, ends[-1] if ends else None, read)
+
+
+def _but_the_end(rows: Iterator[Row], ends: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        if row["what"] == END:
+            ends.append(row)
+        else:
+            yield row
 
 
 def _understood(path: Path, header: Row | None) -> None:

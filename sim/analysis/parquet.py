@@ -1,10 +1,11 @@
 """A trace as one Parquet file: many tables, one schema.
 
-A Parquet file has one schema, and a trace has nine tables. So the file has the columns of all of them, and `table` says whose a row
-is. Each row group holds rows of one table only, with nulls, which take no room, in the columns of the others: a reader that filters on
-`table` skips all else by its statistics. The alternatives are worse: a zip or a folder of files is no Parquet file, and
-whatever opens one (DuckDB, Polars, pandas, Spark) would have to be told; here `SELECT * FROM 'out.parquet' WHERE "table" = 'tasks'`
-works as it stands. The scenario, the seed, the version and the replay command are in the metadata of the file.
+A Parquet file has one schema, and a trace has nine tables. So the file has the columns of all of them, and `table` says whose
+a row is. Each row group holds rows of one table only, with nulls, which take no room, in the columns of the others: a reader
+that filters on `table` skips all else by its statistics. The alternatives are worse: a zip or a folder of files is no Parquet
+file, and whatever opens one (DuckDB, Polars, pandas, Spark) would have to be told; here
+`SELECT * FROM 'out.parquet' WHERE "table" = 'tasks'` works as it stands. The scenario, the seed, the
+version and the replay command are in the metadata of the file.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sim.analysis.tables import TABLES
@@ -36,8 +38,8 @@ class _Task:
     def __init__(self, row: Row) -> None:
         get = row.get
         self.name = row["key"]
-        self.facts = (row.get("class"), get("workload"), get("priority"), get("accelerator"), get("ram_gb"))
-        self.facts += (get("depends_on"),)
+        what = (get("class"), get("workload"), get("priority"))
+        self.facts = (*what, get("accelerator"), get("ram_gb"), get("depends_on"))
         self.created = row["t"]
         self.claimed: int | None = None
         self.attempts = 0
@@ -87,8 +89,9 @@ class Tabulator:
         self._log_of = {what: self._logs[table] for what, table in LOGS.items()}
 
     def take(self, rows: Iterable[Row]) -> dict[str, Columns]:
-        log_of, seq = self._log_of, self.seq
-        for seq, row in enumerate(rows, seq + 1):
+        log_of = self._log_of
+        for seq, row in enumerate(rows, self.seq + 1):
+            self.seq = seq
             what = row["what"]
             if what == NODE:
                 self._node(row)
@@ -96,13 +99,14 @@ class Tabulator:
             log_of[what].append((seq, row))
             if what == MOVED:
                 self._moved(row)
-        self.seq = seq
         return self._taken()
 
     def _taken(self) -> dict[str, Columns]:
         made = {name: columns_of_log(name, log) for name, log in self._logs.items() if log}
         made |= {name: columns_of_records(name, kept) for name, kept in self._records.items() if kept}
-        for kept in (*self._logs.values(), *self._records.values()):
+        for log in self._logs.values():
+            log.clear()
+        for kept in self._records.values():
             kept.clear()
         return made
 
@@ -183,6 +187,7 @@ def _s(us: int | None) -> float | None:
 
 # columns
 
+_ALWAYS = frozenset({"actor", "what"})
 _AS_ROWS: dict[str, dict[str, str]] = {
     "api_calls": {"verb": "what", "object": "key"},
     "deliveries": {"event": "detail", "object": "key"},
@@ -211,13 +216,11 @@ def columns_of_log(table: str, log: Sequence[tuple[int, Row]]) -> Columns:
             made[name] = [*map(special[name], rows)]
         else:
             key = called.get(name, name)
-            made[name] = [row.get(key) for row in rows]
+            made[name] = [*map(itemgetter(key), rows)] if key in _ALWAYS else [row.get(key) for row in rows]
     return made
 
 
 def _saw(row: Row) -> str | None:
-    import json
-
     return json.dumps(row["saw"], separators=(",", ":")) if "saw" in row else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from sim.analysis.plots.style import BLUE, GREY, ORANGE, RED, count, nothing
+from sim.analysis.plots.style import BLUE, GREY, ORANGE, RED, count, nothing, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def draw(axes: Axes, run: Run) -> None:
         own + (reach if below else ", and no other with them" if len(found.roots) > 1 else ", and no other with it")
     )
     axes.set_xlabel("steps from the first failure")
-    if len(found.causes) > TREE:
+    if len(found.causes) > TREE or not below:
         _numbers(axes, found, levels)
     else:
         _tree(axes, found)
@@ -73,6 +73,7 @@ def _numbers(axes: Axes, found: Fallen, levels: int) -> None:
     bars = axes.bar(range(levels + 1), counts, color=[RED] + [ORANGE] * levels)
     axes.bar_label(bars, fmt="{:,.0f}", fontsize=8)
     axes.set_ylabel("failed tasks")
+    whole(axes)
 
 
 def _tree(axes: Axes, found: Fallen) -> None:
@@ -105,7 +106,7 @@ def _tree(axes: Axes, found: Fallen) -> None:
     axes.margins(x=0.1)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
-    axes.legend(loc="best")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, -0.2), ncols=2, borderaxespad=0)
 
 
 def _heights(found: Fallen) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sim.analysis.plots.style import CYCLE, count, mark_faults, nothing, percent, s, time_axis
+from sim.analysis.plots.style import CYCLE, count, mark_faults, nothing, percent, s, time_axis, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,9 +38,10 @@ def draw(axes: Axes, run: Run) -> None:
             label=f"{outcome} to {actors} ({len(mine):,})",
         )  # fmt: skip
         bottom = bottom + found
-    axes.set_ylim(0, bottom.max() * 1.12)
+    axes.set_ylim(0, bottom.max() * 1.25)
+    whole(axes)
     axes.set_ylabel(f"writes not done, per {s(float(edges[1]))}")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", ncols=2)
     mark_faults(axes, run, divisor)
     stale = int((refused["outcome"] == "Conflict").sum())
     peak = s(float(edges[bottom.argmax()]))

@@ -8,7 +8,18 @@ import numpy as np
 
 from sim.analysis.plots.steps import binned, steps
 from sim.analysis.plots.style import (
-    BLUE, GREEN, GREY, MANY_NODES, ORANGE, RED, count, mark_faults, natural, nothing, percent, time_axis,
+    BLUE,
+    GREEN,
+    GREY,
+    MANY_NODES,
+    ORANGE,
+    RED,
+    count,
+    mark_faults,
+    natural,
+    nothing,
+    percent,
+    time_axis,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -27,9 +38,7 @@ def draw(axes: Axes, run: Run) -> None:
         nothing(axes, "No task was assigned", "nothing ran")
         return
     nodes = natural([*run.nodes["node"], *attempts["node"].dropna()])
-    lost = int((attempts["outcome_phase"] == "Pending").sum())
-    told = f"{count(len(attempts), 'attempt')} on {count(len(nodes), 'node')}"
-    axes.set_title(f"{told}: {count(lost, 'was', 'were')} lost or handed back" if lost else f"{told}, none lost")
+    axes.set_title(_finding(attempts, len(nodes)))
     divisor = time_axis(axes, run)
     if len(nodes) > MANY_NODES:
         _fullness(axes, run, nodes, divisor)
@@ -38,12 +47,21 @@ def draw(axes: Axes, run: Run) -> None:
     mark_faults(axes, run, divisor)
 
 
+def _finding(attempts: Any, nodes: int) -> str:
+    gone = attempts["outcome_phase"].isin(["Pending", "Scheduled"])
+    begun = attempts["claimed"].notna()
+    lost, given_up = int((gone & begun).sum()), int((gone & ~begun).sum())
+    told = f"{count(len(attempts), 'attempt')} on {count(nodes, 'node')}: "
+    told += f"{lost:,} lost or handed back" if lost else "none lost"
+    return told + (f", {given_up:,} called off before they began" if given_up else "")
+
+
 def _bars(axes: Axes, run: Run, nodes: list[str], divisor: float) -> None:
     attempts = run.attempts[run.attempts["claimed"].notna()].sort_values("claimed")
     place = {name: number for number, name in enumerate(nodes)}
     slots = run.nodes.groupby("node")["slots"].max()
     open_until: dict[str, list[float]] = {name: [0.0] * max(int(slots.get(name, 1) or 1), 1) for name in nodes}
-    bars: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in (*OUTCOMES, "")}
+    bars: dict[str, list[tuple[str, float, float, int]]] = {name: [] for name in (*OUTCOMES, "")}
     ends = attempts["ended"].fillna(run.end)
     outcomes = attempts["outcome_phase"].fillna("")
     for node, start, end, outcome in zip(attempts["node"], attempts["claimed"], ends, outcomes, strict=True):
@@ -53,7 +71,7 @@ def _bars(axes: Axes, run: Run, nodes: list[str], divisor: float) -> None:
             lane = len(lanes)
             lanes.append(0.0)
         lanes[lane] = end
-        bars[outcome if outcome in OUTCOMES else ""].append((node, start, end, lane))  # type: ignore[arg-type]
+        bars[outcome if outcome in OUTCOMES else ""].append((node, start, end, lane))
     for outcome, found in bars.items():
         colour, label = OUTCOMES.get(outcome, (BLUE, "still going at the end, or deleted"))
         _lay(axes, found, colour, label, place, open_until, divisor)
@@ -62,7 +80,7 @@ def _bars(axes: Axes, run: Run, nodes: list[str], divisor: float) -> None:
     axes.set_ylim(len(nodes) - 0.5, -0.5)
     axes.set_ylabel("node")
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.1), ncols=5, borderaxespad=0.6)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, borderaxespad=0.2)
 
 
 def _lay(

@@ -54,7 +54,7 @@ def _image(axes: Axes, counts: Any, grouped: bool) -> None:
             colour = "white" if light else "black"
             size = 8 if counts.shape[1] <= 16 else 6
             axes.text(
-                column, row, f"{int(value)}" if value else "·", ha="center", va="center", color=colour, fontsize=size
+                column, row, f"{int(value):,}" if value else "·", ha="center", va="center", color=colour, fontsize=size
             )
 
 

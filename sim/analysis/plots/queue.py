@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sim.analysis.plots.steps import binned, steps
-from sim.analysis.plots.style import BLUE, ORANGE, count, mark_faults, nothing, s, time_axis
+from sim.analysis.plots.style import BLUE, ORANGE, count, mark_faults, nothing, s, time_axis, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +26,10 @@ def draw(axes: Axes, run: Run) -> None:
     axes.plot(bx / divisor, by, color=BLUE, drawstyle="steps-post", label="waiting for a node (dependencies included)")
     ax, ay = binned(*assigned, end)
     axes.plot(ax / divisor, ay, color=ORANGE, drawstyle="steps-post", label="assigned, not claimed yet")
-    axes.set_ylim(0, max(float(waiting.max()), float(assigned[1].max()), 1) * 1.12)
+    axes.set_ylim(0, max(float(waiting.max()), float(assigned[1].max()), 1) * 1.25)
+    whole(axes)
     axes.set_ylabel("tasks")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", ncols=2)
     mark_faults(axes, run, divisor)
     peak = int(waiting.max())
     left = int(waiting[-1])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY, DARK = "#56B4E9", "#CC79A7", "#BBBBBB", "#333333"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, DARK)
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -34,7 +34,9 @@ STYLE: dict[str, Any] = {
 MANY_NODES = 40
 """More nodes than this are drawn together."""
 MARKS = 30
-"""More faults than this are drawn as a count."""
+"""More faults than this are ticks at the upper edge, without a line."""
+NAMED = 8
+"""So many are called by their names."""
 _MINUTES, _HOURS = 600, 4 * 3600
 
 
@@ -56,16 +58,19 @@ def time_axis(axes: Axes, run: Run) -> float:
 def mark_faults(axes: Axes, run: Run, divisor: float) -> None:
     """A dashed line for each fault that struck, named where few did."""
     struck = run.faults[~run.faults["over"]]
-    if len(struck) > MARKS:
+    moments = struck.groupby(["t", "fault"], sort=True).size()
+    if len(moments) > MARKS:
         axes.plot(struck["t"] / divisor, [1.0] * len(struck), "|", color=RED, transform=axes.get_xaxis_transform())
         return
-    for number, (t, fault) in enumerate(zip(struck["t"], struck["fault"], strict=True)):
+    for number, ((t, fault), times) in enumerate(moments.items()):
         axes.axvline(t / divisor, color=RED, linewidth=0.8, linestyle="--", alpha=0.7)
-        if len(struck) <= 6:
-            place = axes.get_xaxis_transform()
-            axes.text(
-                t / divisor, 0.99 - 0.07 * (number % 3), f" {fault}", color=RED, fontsize=7, va="top", transform=place
-            )
+        if len(moments) <= NAMED:
+            told = f"{fault} ×{times}" if times > 1 else fault
+            axes.annotate(
+                told, (t / divisor, 1), (3, -4 - 11 * (number % 3)), xycoords=axes.get_xaxis_transform(),
+                textcoords="offset points", color=RED, fontsize=7, va="top", annotation_clip=True,
+                bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
+            )  # fmt: skip
 
 
 def nothing(axes: Axes, title: str, why: str) -> None:
@@ -86,8 +91,16 @@ def natural(names: Iterable[str]) -> list[str]:
 
 
 def s(seconds: float) -> str:
-    """'1m30s', to the millisecond below a second and to the tenth above."""
-    return show(round(seconds, 3 if seconds < 1 else 1 if seconds < 60 else 0) * 1e6 // 1)
+    """'1m30s': to the millisecond below a second, to a tenth below a minute."""
+    return show(round(round(seconds, 3 if seconds < 1 else 1 if seconds < 60 else 0) * 1_000_000))
+
+
+def whole(axes: Axes) -> None:
+    """Only whole numbers on the y axis, with thousands set off."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
 def percent(part: float, whole: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sim.analysis.plots.steps import average, binned, steps
-from sim.analysis.plots.style import CYCLE, DARK, mark_faults, nothing, percent, time_axis
+from sim.analysis.plots.style import CYCLE, DARK, mark_faults, nothing, percent, time_axis, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,9 +40,10 @@ def draw(axes: Axes, run: Run) -> None:
         drawstyle="steps-post",
         label="slots of ready nodes",
     )
-    axes.set_ylim(0, max(float(offered.max()), float(used[1].max()), 1) * 1.12)
+    axes.set_ylim(0, max(float(offered.max()), float(used[1].max()), 1) * 1.25)
+    whole(axes)
     axes.set_ylabel("slots")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.13), ncols=4, borderaxespad=0.6)
+    axes.legend(loc="upper right", ncols=4, columnspacing=1)
     mark_faults(axes, run, divisor)
     mean, capacity = average(*used, end), average(x, offered, end)
     peak = float(used[1].max())

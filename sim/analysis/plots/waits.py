@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,8 +37,8 @@ def draw(axes: Axes, run: Run) -> None:
             label=f"{name} ({len(mine):,})",
         )
     axes.plot(
-        waits / divisor,
-        _shares(len(waits)),
+        np.insert(waits, 0, waits[0]) / divisor,
+        np.insert(_shares(len(waits)), 0, 0),
         color=DARK,
         linewidth=2,
         drawstyle="steps-post",
@@ -52,7 +52,7 @@ def draw(axes: Axes, run: Run) -> None:
         )
     if waits[-1] > 50 * max(median, 1e-3):
         axes.set_xscale("symlog", linthresh=max(median, 1e-3) / divisor)
-        axes.set_xlim(left=0)
+    axes.set_xlim(left=0)
     axes.set_ylim(0, 104)
     axes.set_xlabel(f"wait from creation to first claim ({unit})")
     axes.set_ylabel("tasks that waited no longer (%)")
@@ -61,5 +61,5 @@ def draw(axes: Axes, run: Run) -> None:
     axes.set_title(told + (f"; {never:,} were never claimed" if never else ""))
 
 
-def _shares(n: int) -> object:
+def _shares(n: int) -> Any:
     return 100 * np.arange(1, n + 1) / n
