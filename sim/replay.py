@@ -111,7 +111,7 @@ class _Compared:
 
     def __init__(self, path: Path, end: int) -> None:
         self.path = path
-        self.written = (row for row in read_trace(path) if row["what"] not in STATES)
+        self.written = (each for each in enumerate(read_trace(path), 1) if each[1]["what"] not in STATES)
         self.end = end
         self.number = 0
         self.differs = ""
@@ -119,12 +119,9 @@ class _Compared:
     def put(self, row: Row) -> None:
         if self.differs or row["what"] in STATES:
             return
-        self.number += 1
-        then = next(self.written, None)
-        if self.number == 1:
-            wrote = then and then.get("version")
-            if wrote != row["version"]:
+        self.number, then = next(self.written, (self.number + 1, {}))
+        if row["what"] == HEADER:
+            if (wrote := then.get("version")) != row["version"]:
                 self.differs = f"{self.path}: written by Foreman {wrote}: explain it with that version"
         elif then != row and row["t"] < self.end:
-            told = then and f" (at {then['t'] / 1e6:.6f}s: {then['actor']} {then['what']})"
-            self.differs = f"{self.path}: this version of Foreman does not repeat that run{told or ''}"
+            self.differs = f"{self.path}:{self.number}: this version of Foreman does not repeat that run"

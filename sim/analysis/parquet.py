@@ -173,14 +173,14 @@ def _row(t: int, told: dict[str, Any]) -> Row:
 
 def _call(record: dict[str, Any]) -> dict[str, Any]:
     saw = record["saw"]
-    same = {name: record[name] for name in ("kind", "read", "version", "outcome", "detail")}
-    names = {"actor": record["actor"], "what": record["verb"], "key": record["object"]}
-    return {**names, **same, "saw": json.loads(saw) if saw else None}
+    what = {"actor": record["actor"], "what": record["verb"], "kind": record["kind"], "key": record["object"]}
+    told = {name: record[name] for name in ("read", "version", "outcome", "detail")}
+    return {**what, **told, "saw": json.loads(saw) if saw else None}
 
 
 def _delivery(record: dict[str, Any]) -> dict[str, Any]:
-    names = {"actor": record["actor"], "what": "event", "kind": record["kind"], "key": record["object"]}
-    return {**names, "version": record["version"], "detail": record["event"]}
+    what = {"actor": record["actor"], "what": "event", "kind": record["kind"], "key": record["object"]}
+    return {**what, "version": record["version"], "detail": record["event"]}
 
 
 def _execution(record: dict[str, Any]) -> dict[str, Any]:

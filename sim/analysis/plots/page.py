@@ -54,8 +54,11 @@ def draw(run: Run, kind: str, path: Path) -> None:
 
 def figure(run: Run, kind: str) -> Figure:
     """The picture of that kind, or "overview"."""
-    if kind == "overview":
-        return _overview(run)
+    with rc_context(style.STYLE):
+        return _overview(run) if kind == "overview" else _single(run, kind)
+
+
+def _single(run: Run, kind: str) -> Figure:
     made = Figure(figsize=_size(run, kind), layout="constrained")
     axes = made.subplots()
     DRAW[kind](axes, run)

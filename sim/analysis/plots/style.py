@@ -87,7 +87,7 @@ def group_of(node: str) -> str:
 
 def natural(names: Iterable[str]) -> list[str]:
     """Sorted, with the numbers in them as numbers."""
-    return sorted(set(names), key=lambda name: [(part.isdigit(), part.zfill(12)) for part in re.split(r"(\d+)", name)])
+    return sorted(set(names), key=lambda name: re.sub(r"\d+", lambda number: number[0].zfill(12), name))
 
 
 def s(seconds: float) -> str:
