@@ -52,6 +52,13 @@ def _known(kind: str, known: list[str]) -> None:
         refuse(f"unknown kind of plot {kind[:40]!r}{near}")
 
 
+def tables() -> None:
+    """Print the tables of a trace: every column, its type, its unit and what it means."""
+    from sim.analysis.tables import documented
+
+    typer.echo(documented(), nl=False)
+
+
 @contextmanager
 def drawing(plot: Path | None, trace: Path | None) -> Iterator[Path | None]:
     """Where the run within has to write its trace, so that afterwards it can be drawn to `plot`."""

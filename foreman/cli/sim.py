@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -197,12 +197,14 @@ def _tracing(path: Path | None, replay: str) -> Iterator[Trace | None]:
     from sim.tracefile import writing
 
     try:
-        with writing(path) as sink:
+        with ExitStack() as stack:
+            try:
+                sink = stack.enter_context(writing(path))
+            except ValueError as error:
+                refuse(str(error))
             yield Trace(sink, replay)
     except OSError as error:
         refuse(f"cannot write the trace to {path}: {error.strerror}")
-    except ValueError as error:
-        refuse(str(error))
 
 
 def _world(scenario: Scenario, check: bool, trace: Trace | None) -> World:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -245,3 +247,23 @@ def test_a_parquet_trace_serves_story_get_and_diff(tmp_path: Path) -> None:
         assert told[0].stdout == told[1].stdout
     assert cli("sim", "diff", *traces).returncode == 0
     assert cli("sim", "diff", traces[0], "zombie-agent").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("library", "words"),
+    [
+        ("pyarrow", ("run", "zombie-agent", "--trace", "{}/out.parquet")),
+        ("pandas", ("plot", "{}/out.jsonl", "-o", "{}/out.png")),
+        ("matplotlib", ("run", "zombie-agent", "--plot", "{}/out.png")),
+        ("matplotlib", ("plot", "{}/out.jsonl", "-o", "{}/out.png")),
+    ],
+)
+def test_a_missing_library_is_named_with_how_to_install_it(
+    library: str, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert cli("sim", "run", "zombie-agent", "-q", "--trace", str(tmp_path / "out.jsonl")).returncode == 0
+    code = f"import sys; sys.modules[{library!r}] = None; from foreman.cli import main; main()"
+    told = [sys.executable, "-c", code, "sim", *(word.format(tmp_path) for word in words)]
+    done = subprocess.run(told, capture_output=True, text=True, check=False)
+    assert library in one_line(done)
+    assert "pip install 'llmkube-foreman[analysis]'" in done.stderr

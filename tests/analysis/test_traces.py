@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from cli_kit import cli
 
 from sim.analysis import Run, load
 from sim.analysis.tables import COLUMNS, TABLES, TYPES
@@ -241,3 +242,9 @@ def test_another_format_is_refused_with_the_version_that_wrote_it(folder: Path, 
     del told["format"]
     (tmp_path / "old.jsonl").write_text("\n".join([json.dumps(told), *rest]))
     assert "in format 0" in refused(tmp_path / "old.jsonl")
+
+
+def test_the_columns_are_told_by_a_command() -> None:
+    told = cli("sim", "tables").stdout
+    assert all(f"**{name}**" in told for name in TABLES)
+    assert all(f"| {name} | {' | '.join(column)} |" in told for name, column in COLUMNS.items())
