@@ -1,4 +1,4 @@
-"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|hunt|all] [--json]`.
+"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|hunt|trace|all] [--json]`.
 
 The unit is what simpy alone takes for one Timeout of a generator process while 1,000 processes are pending. Machines are noisy,
 so the two take turns: a slice of the run, a slice of bare simpy, and so on; what slows one down slows the other down as well,
@@ -15,6 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import simpy
@@ -23,6 +25,9 @@ from sim.collector import uncollected
 from sim.host import SECOND
 from sim.hunt.search import Budget, Hunt
 from sim.load import load, parse
+from sim.result import result_of
+from sim.trace import Trace
+from sim.tracefile import SUFFIXES, writing
 from sim.world import World
 
 PENDING = 1000
@@ -51,6 +56,12 @@ executor: {duration: 1s}
 until: 24h
 """
 
+TRACED = """
+fleet: {gpu: {count: 100}}
+workload: {count: 10000, arrivals: {poisson: 95/s}}
+executor: {duration: 1s}
+until: 24h
+"""
 
 CLAIM = """
 fleet: {node: {count: 2}}
@@ -196,7 +207,41 @@ def hunt() -> Iterator[Figure]:
     yield Figure("hunt, a schedule", found.us / 1000, "ms each", 1, found)
 
 
-BENCHES = {"lifecycle": lifecycle, "nodes": nodes, "backlog": backlog, "million": million, "hunt": hunt}
+def trace() -> Iterator[Figure]:
+    """The same run with and without a trace, in turns: what writing it adds. The files are written to a temporary folder."""
+    for suffix in SUFFIXES:
+        found = min((_traced(suffix) for _ in range(3)), key=lambda each: each.ratio)
+        yield Figure(f"run with a {suffix} trace : without", found.ratio, "x", 1.2, found)
+
+
+def _traced(suffix: str) -> Cost:
+    """CPU microseconds per task of the traced run, and of the other."""
+    with TemporaryDirectory() as folder:
+        plain = world(TRACED)
+        started = time.process_time()
+        with writing(Path(folder, f"run{suffix}")) as sink:
+            log = Trace(sink)
+            told = World(parse(TRACED, "bench.yaml"), trace=log)
+            seconds, bare = time.process_time() - started, 0.0
+            with uncollected():
+                while not (plain.stopped and told.stopped):
+                    seconds += _slice(told)
+                    bare += _slice(plain)
+            started = time.process_time()
+            told.drop_unstarted()
+            log.end(result_of(told))
+        seconds += time.process_time() - started
+    return Cost(seconds / told.total * 1e6, bare / plain.total * 1e6)
+
+
+def _slice(w: World) -> float:
+    started = time.process_time()
+    if not w.stopped:
+        w.env.advance(CALLS)
+    return time.process_time() - started
+
+
+BENCHES = {"lifecycle": lifecycle, "nodes": nodes, "backlog": backlog, "million": million, "hunt": hunt, "trace": trace}
 
 
 def table(figures: list[Figure]) -> str:

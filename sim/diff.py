@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 from sim.collector import uncollected
 from sim.scenario import Scenario
 from sim.selection import Change
-from sim.story import read_trace
 from sim.trace import Digest, Row, Trace, summary
+from sim.tracefile import read_trace
 from sim.world import World
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from foreman.decide.attempts import Seen
 from foreman.decide.snapshot import Snapshot
@@ -18,8 +18,8 @@ from sim.host import EPOCH, SECOND
 from sim.load import parse
 from sim.scenario import Scenario
 from sim.selection import Change
-from sim.story import read_trace
-from sim.trace import HEADER, Row, Trace
+from sim.trace import HEADER, STATES, Row, Trace
+from sim.tracefile import read_trace
 from sim.world import World
 
 Observe = Callable[[World, Change], None]
@@ -60,10 +60,8 @@ def reach_in_trace(path: Path, at: int | None, observe: Observe) -> World:
     or one that this version does not repeat."""
     scenario, header, last = _ends(path)
     end = last + 1 if at is None else min(at, last + 1)
-    with path.open(encoding="utf-8") as written:
-        compared = _Compared(path, written, end)
-        trace = Trace(sink=cast("IO[str]", compared))
-        found = reach(World(scenario, header["seed"], check=header["check"], trace=trace), end, observe)
+    compared = _Compared(path, end)
+    found = reach(World(scenario, header["seed"], check=header["check"], trace=Trace(compared.put)), end, observe)
     if compared.differs:
         raise Diverged(compared.differs)
     return found
@@ -109,23 +107,21 @@ class _History:
 
 
 class _Compared:
-    """The sink of a trace that is written again: each line must be the file's, up to `end`."""
+    """The sink of a trace that is written again: each row must be the file's, up to `end`."""
 
-    def __init__(self, path: Path, written: IO[str], end: int) -> None:
+    def __init__(self, path: Path, end: int) -> None:
         self.path = path
-        self.written = written
+        self.written = (each for each in enumerate(read_trace(path), 1) if each[1]["what"] not in STATES)
         self.end = end
-        self.line = 0
+        self.number = 0
         self.differs = ""
 
-    def write(self, text: str) -> None:
-        if self.differs:
+    def put(self, row: Row) -> None:
+        if self.differs or row["what"] in STATES:
             return
-        self.line += 1
-        then = self.written.readline()
-        if then == text or json.loads(text)["t"] >= self.end:
-            return
-        if self.line == 1 and (wrote := json.loads(then).get("version")) != json.loads(text).get("version"):
-            self.differs = f"{self.path}: written by Foreman {wrote}: explain it with that version"
-        else:
-            self.differs = f"{self.path}:{self.line}: this version of Foreman does not repeat that run"
+        self.number, then = next(self.written, (self.number + 1, {}))
+        if row["what"] == HEADER:
+            if (wrote := then.get("version")) != row["version"]:
+                self.differs = f"{self.path}: written by Foreman {wrote}: explain it with that version"
+        elif then != row and row["t"] < self.end:
+            self.differs = f"{self.path}:{self.number}: this version of Foreman does not repeat that run"

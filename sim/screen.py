@@ -184,9 +184,9 @@ def _s(seconds: float) -> str:
     return show(round(seconds * 1000) * 1000)
 
 
-def replay_command(file: str, result: Mapping[str, Any], sets: Sequence[str], until: str | None) -> str:
+def replay_command(file: str, seed: int, sets: Sequence[str], until: str | None) -> str:
     """The command that runs exactly this again."""
-    words = ["foreman", "sim", "run", file, "--seed", str(result["seed"])]
+    words = ["foreman", "sim", "run", file, "--seed", str(seed)]
     for each in sets:
         words += ["--set", each]
     if until:

@@ -5,8 +5,7 @@ From a fresh run of a scenario, or from a trace file that a run wrote.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,8 @@ from rich.text import Text
 from foreman.durations import show
 from sim.glance import Unknown, kind_of
 from sim.scenario import Scenario
-from sim.trace import HEADER, Row, Trace
+from sim.trace import HEADER, STATES, Row, Trace
+from sim.tracefile import read_trace
 from sim.world import World
 
 _STYLES = {"Conflict": "yellow", "Unavailable": "red", "Invalid": "red", "NotFound": "yellow", "ok": ""}
@@ -68,8 +68,9 @@ class _About(Trace):
     def __init__(self, subject: Subject) -> None:
         super().__init__()
         self.subject = subject
+        self.put = self._keep
 
-    def put(self, row: Row) -> None:
+    def _keep(self, row: Row) -> None:
         found = self.subject.about(row)
         if found is not None:
             self.rows.append(found)
@@ -97,23 +98,10 @@ def namespace_of(scenario: Scenario, task: str) -> str:
 
 
 def from_trace(path: Path, asked: str) -> list[Row]:
-    """The same from a trace file (JSON lines). Raises ValueError for a file that is no trace, NoSuchTask."""
+    """The same from a trace file. Raises ValueError for a file that is no trace, NoSuchTask."""
     subject = Subject.of(asked)
-    found = (subject.about(row) for row in read_trace(path) if row["what"] != HEADER)
+    found = (subject.about(row) for row in read_trace(path) if row["what"] not in (HEADER, *STATES))
     return _about((row for row in found if row is not None), asked)
-
-
-def read_trace(path: Path) -> Iterator[Row]:
-    """The rows of a trace file. Raises ValueError naming the line that is no event."""
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}:{number}: not a line of a trace: {error.msg}") from None
-            if not isinstance(row, dict) or not {"t", "actor", "what"} <= row.keys():
-                raise ValueError(f"{path}:{number}: not a line of a trace: expected an object with t, actor, what")
-            yield row
 
 
 def _about(rows: Iterable[Row], asked: str) -> list[Row]:

@@ -7,19 +7,23 @@ that two runs committed the same writes at the same virtual times.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import IO, Any
+from typing import Any
 from zlib import crc32
 
 from foreman import __version__
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
+from foreman.api.meta import Resource
 from foreman.cluster import ClusterError, Event
 from foreman.executors import Execution
 from sim.cluster import Request
 from sim.selection import Change
 
+FORMAT = 1
+"""Of trace files: raised when rows, tables or columns change their meaning."""
+MACHINE = frozenset({"wall_seconds", "tasks_per_second"})
+"""What of a result differs between equal runs."""
 _FLUSH = 64
 _SPECS = 256
 
@@ -130,67 +134,78 @@ Row = dict[str, Any]
 """One event: `t` (microseconds), `actor`, `what`, and, where they apply, `kind key version read outcome detail saw`
 (what a list showed: key -> version).
 
-The first of a trace file is of another sort, `what` = HEADER: it holds the scenario, so that a trace can be run again.
+The first of a trace file is of another sort, `what` = HEADER: it holds the scenario, so that a trace can be run again. Between
+the others stand those of sim.states, MOVED and NODE; the last is END: the result of the run.
 """
-HEADER = "scenario"
+HEADER, MOVED, NODE, END = "scenario", "moved", "node", "end"
+STATES = frozenset({MOVED, NODE, END})
+"""Rows of a file that follow from its others."""
+Sink = Callable[[Row], object]
 
 
 class Trace:
     """The event log of a run: requests and their answers, executions, faults.
 
-    `sink`: write each event as a line of JSON, and keep none. The World it is given to sets `now`.
+    `sink` is given each row, and none is kept; `replay`: the command that makes the run. The World it is given to sets `now`.
     """
 
-    def __init__(self, sink: IO[str] | None = None) -> None:
+    def __init__(self, sink: Sink | None = None, replay: str = "") -> None:
         self.now: Callable[[], int] = lambda: 0
         self.sink = sink
-        self.keep = sink is None
+        self.replay = replay
         self.rows: list[Row] = []
+        self.put: Sink = sink or self.rows.append
 
     def add(self, actor: str, what: str, **more: Any) -> None:
-        row: Row = {
-            "t": self.now(),
-            "actor": actor,
-            "what": what,
-            **{k: v for k, v in more.items() if v not in ("", None)},
-        }
-        self.put(row)
-
-    def put(self, row: Row) -> None:
-        if self.keep:
-            self.rows.append(row)
-        if self.sink is not None:
-            self.sink.write(json.dumps(row, separators=(",", ":")) + "\n")
+        row = {"t": self.now(), "actor": actor, "what": what}
+        self.put(row | {k: v for k, v in more.items() if v not in ("", None)})
 
     def begin(self, scenario: Mapping[str, Any], seed: int, check: bool) -> None:
         """A file says first which run it is the trace of."""
-        if self.sink is not None:
-            self.add("world", HEADER, scenario=scenario, seed=seed, check=check, version=__version__)
+        told = {"scenario": scenario, "seed": seed, "check": check, "version": __version__, "replay": self.replay}
+        self.add("world", HEADER, **told, format=FORMAT)
+
+    def end(self, result: Mapping[str, Any]) -> None:
+        """And last what came of it, but for what the machine had to do with it."""
+        self.add("world", END, result={k: v for k, v in result.items() if k not in MACHINE})
 
     def request(self, request: Request, ok: bool, value: Any) -> None:
         """A request has reached the API server and been answered."""
         kind, key, read, detail = _target(request)
-        outcome = "ok" if ok else type(value).__name__
-        version = value.version if ok and isinstance(value, Model) and hasattr(value, "version") else None
-        why = str(value) if isinstance(value, ClusterError) else _seen(request, value)
-        saw = {obj.key: obj.version for obj in value.items} if ok and request.verb == "list" else None
-        self.add(
-            request.actor,
-            request.verb,
-            kind=kind,
-            key=key,
-            read=read,
-            version=version,
-            outcome=outcome,
-            detail=why or detail,
-            saw=saw or None,
-        )
+        verb = request.verb
+        version = why = None
+        if not ok:
+            outcome = type(value).__name__
+            why = str(value) if isinstance(value, ClusterError) else None
+        else:
+            outcome = "ok"
+            if isinstance(value, Resource):
+                version = value.version
+            if verb == "get":
+                why = _seen(value)
+        row: Row = {"t": self.now(), "actor": request.actor, "what": verb, "kind": kind}
+        if key is not None:
+            row["key"] = key
+        if read:
+            row["read"] = read
+        if version:
+            row["version"] = version
+        row["outcome"] = outcome
+        if told := why or detail:
+            row["detail"] = told
+        if ok and verb == "list" and (saw := {obj.key: obj.version for obj in value.items}):
+            row["saw"] = saw
+        self.put(row)
 
     def delivered(self, actor: str, event: Event) -> None:
         """A watch event has reached its client."""
         obj = event.object
         if obj is not None:
-            self.add(actor, "event", kind=obj.kind, key=obj.key, version=event.version, detail=event.type)
+            row = {"t": self.now(), "actor": actor, "what": "event", "kind": obj.kind, "key": obj.key}
+            if event.version:
+                row["version"] = event.version
+            row["detail"] = event.type
+            self.put(row)
 
     def execution_started(self, holder: str, execution: Execution) -> None:
         self.add(holder, "execute", key=execution.task.key, detail=f"attempt {execution.attempt}")
@@ -203,9 +218,9 @@ class Trace:
         return iter(self.rows)
 
 
-def _seen(request: Request, value: Any) -> str | None:
+def _seen(value: Any) -> str | None:
     """What a get has shown of a task."""
-    if request.verb != "get" or not isinstance(value, AgenticTask):
+    if not isinstance(value, AgenticTask):
         return None
     status = value.status
     held = f" held by {status.holder}" if status.holder else ""
@@ -215,6 +230,9 @@ def _seen(request: Request, value: Any) -> str | None:
 def _target(request: Request) -> tuple[str, str | None, str | None, str]:
     """(kind, key, version the write was conditional on, what it says) of a request."""
     verb, args = request.verb, request.args
+    if verb == "patch_status" or verb == "patch":
+        obj = args[0]
+        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None))
     if verb == "get":
         return args[0], f"{args[2]}/{args[1]}" if args[2] else args[1], None, ""
     if verb == "list":
@@ -222,8 +240,6 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
     if verb == "watch":
         return args[0].kind, None, args[1], ""
     obj = args[0]
-    if verb in ("patch", "patch_status"):
-        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None))
     if verb == "delete":
         return obj.kind, obj.key, args[1], ""
     return obj.kind, obj.key, None, ""
@@ -232,13 +248,23 @@ def _target(request: Request) -> tuple[str, str | None, str | None, str]:
 def summary(changes: Mapping[str, Any], before: Any = None) -> str:
     """The telling part of a patch: 'phase=Running holder=gpu-0/1 Running=True/Claimed'. `before`: the status it was
     made for."""
-    known = getattr(before, "conditions", ())
     parts: list[str] = []
     for name, value in changes.items():
         if name == "conditions":
-            parts.extend(f"{each.type}={each.status}/{each.reason}" for each in value if each not in known)
-        elif isinstance(value, str | int) and value != "" and not name.endswith("_at"):
-            parts.append(f"{name}={value}")
-        elif isinstance(value, Mapping) and name in ("metadata", "strikes"):
+            known = getattr(before, "conditions", ())
+            parts += [f"{each.type}={each.status}/{each.reason}" for each in value if not _among(each, known)]
+        elif type(value) in _SCALARS or isinstance(value, (str, int)):
+            if value != "" and name[-3:] != "_at":
+                parts.append(f"{name}={value}")
+        elif name in ("metadata", "strikes") and isinstance(value, Mapping):
             parts.append(f"{name}={_plain(value)}")
     return " ".join(parts)
+
+
+def _among(condition: Condition, known: tuple[Condition, ...]) -> bool:
+    # Comparing models costs: only those of one type can be equal.
+    kind = condition.type
+    return any(each is condition or (each.type == kind and each == condition) for each in known)
+
+
+_SCALARS = frozenset({str, int, Phase, Verdict})

@@ -19,11 +19,13 @@ from sim.schedule import Schedule
 
 
 class Arrival(NamedTuple):
-    """A task to create at `at` microseconds. `depended_on` is unknown to a generator; see World for deletion."""
+    """A task to create at `at` microseconds; `group`: its name in the mix. `depended_on` is unknown to a generator; see
+    World for deletion."""
 
     at: int
     task: AgenticTask
     plan: Plan
+    group: str = ""
 
 
 def arrivals(scenario: Scenario, seed: int, schedule: Schedule) -> Iterator[Arrival]:
@@ -163,9 +165,8 @@ def _generated(scenario: Scenario, workload: Workload, seed: int, schedule: Sche
         if parents:
             spec = spec.evolve(depends_on=tuple(f"{prefix}-{parent:0{width}}" for parent in parents))
         meta = task.metadata.evolve(name=f"{prefix}-{number:0{width}}")
-        yield Arrival(
-            at, task.evolve(metadata=meta, spec=spec), chances[name].plan(f"{workload.namespace}/{meta.name}")
-        )
+        plan = chances[name].plan(f"{workload.namespace}/{meta.name}")
+        yield Arrival(at, task.evolve(metadata=meta, spec=spec), plan, name)
 
 
 def _times(workload: Workload, stream: Stream, schedule: Schedule) -> Iterator[int]:

@@ -37,6 +37,7 @@ from sim.register import Histories
 from sim.scenario import NodeGroup, Scenario
 from sim.schedule import BOOT, Drawn, Listed, Schedule
 from sim.serving import Serving
+from sim.states import States
 from sim.stats import Stats
 from sim.trace import Digest, Trace
 from sim.traced import told_to
@@ -81,6 +82,7 @@ class World:
         self.enough = enough
         self.product = product or mutated(scenario.mutations)
         self.trace = trace
+        self.states: States | None = None
         self.env = Clock()
         # Read at every write: all of it in C.
         self.now: Callable[[], int] = partial(attrgetter("now"), self.env)
@@ -137,7 +139,10 @@ class World:
             Cascade(self.env, self.server)
         if self.trace is not None:
             self.trace.now = self.now
-            self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)
+            if self.trace.sink is not None:
+                self.trace.begin(scenario.model_dump(mode="json", exclude_defaults=True), self.seed, check)
+                self.states = States(self.trace)
+                self.server.observers.append(self.states.committed)
             self.endpoint.tap = self.trace.request
             self.endpoint.watch = told_to(self.trace)
 
@@ -239,6 +244,8 @@ class World:
         """The tasks in order; how each will go is known from when it is asked for."""
         for arrival in arrivals(self.scenario, self.seed, self.schedule):
             self.plans[arrival.task.key] = arrival.plan
+            if self.states is not None and arrival.group:
+                self.states.classes[arrival.task.key] = arrival.group
             yield arrival
 
     def _model_of(self, task: AgenticTask) -> str:

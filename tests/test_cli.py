@@ -149,9 +149,3 @@ def test_list_and_schema_and_crds() -> None:
 def test_crds_are_written_as_files_on_demand(tmp_path: Path) -> None:
     assert cli("crds", "--output", str(tmp_path / "out")).returncode == 0
     assert len(list((tmp_path / "out").glob("*.yaml"))) == 5
-
-
-def test_a_picture_of_the_summary(tmp_path: Path) -> None:
-    picture = tmp_path / "run.svg"
-    assert cli("sim", "run", "m2-stub-task", "--picture", str(picture)).returncode == 0
-    assert picture.read_text().startswith("<svg")

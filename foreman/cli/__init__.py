@@ -25,6 +25,7 @@ from foreman.cli import (
     hunt,
     operator,
     plan,
+    plot,
     run_task,
     serve,
     sim,
@@ -50,6 +51,8 @@ sim.app.command("cause")(cause.cause)
 sim.app.command("zoo")(zoo.zoo)
 sim.app.command("get")(get.get)
 sim.app.command("diff")(diff.diff)
+sim.app.command("plot")(plot.plot)
+sim.app.command("tables")(plot.tables)
 app.add_typer(explain.app, name="explain")
 app.command("operator")(operator.operator)
 app.command("agent")(agent.agent)

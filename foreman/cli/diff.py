@@ -40,8 +40,9 @@ def diff(
     Exit code: 0 the runs are the same, 1 they differ, 2 bad input.
     """
     from sim.diff import diff as compared
+    from sim.tracefile import is_trace
 
-    traced = one.endswith(".jsonl") or other.endswith(".jsonl")
+    traced = is_trace(one) or is_trace(other)
     sides = (
         _side(one, traced, "A", _either(seed_a, seed), [*(sets or []), *(set_a or [])]),
         _side(other, traced, "B", _either(seed_b, seed), [*(sets or []), *(set_b or [])]),
@@ -66,8 +67,9 @@ def _either(own: int | None, common: int | None) -> int | None:
 def _side(file: str, traced: bool, side: str, seed: int | None, sets: list[str]) -> Iterator[Write]:
     """The writes of one side. Where a trace takes part both tell what traces tell."""
     from sim.diff import told_by_trace, told_of_run, writes_of_run
+    from sim.tracefile import is_trace
 
-    if not file.endswith(".jsonl"):
+    if not is_trace(file):
         scenario = load_scenario(file, sets, seed, None)
         return told_of_run(scenario) if traced else writes_of_run(scenario)
     if seed is not None or sets:

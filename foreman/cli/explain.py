@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 Trace = Annotated[
-    Path | None, typer.Option("--trace", metavar="FILE.jsonl", help="Look into a trace of `foreman sim run --trace`.")
+    Path | None, typer.Option("--trace", metavar="FILE", help="Look into a trace of `foreman sim run --trace`.")
 ]
 ScenarioFile = Annotated[
     str | None, typer.Option("--scenario", metavar="FILE", help="Run this scenario (or shipped name) and look into it.")

@@ -98,9 +98,10 @@ def _stretch(given: str) -> tuple[int, int]:
 def _reach(file: str, until: int | None, observe: Observe, seed: int | None, sets: list[str] | None) -> World:
     """The run at that time, from a scenario or from a trace."""
     from sim.replay import reach, reach_in_trace
+    from sim.tracefile import is_trace
     from sim.world import World
 
-    if not file.endswith(".jsonl"):
+    if not is_trace(file):
         return reach(World(load_scenario(file, sets, seed, None)), until, observe)
     if seed is not None or sets:
         refuse("--seed and --set go with a scenario: a trace is of one run")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
-from io import StringIO
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from foreman.cli.refusal import refuse
 
 if TYPE_CHECKING:
     from sim.scenario import Scenario
+    from sim.trace import Trace
     from sim.world import World
 
 app = typer.Typer(
@@ -29,7 +30,6 @@ def _scenario_names(incomplete: str) -> list[str]:
 
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
-PICTURE_WIDTH = 110
 
 File = Annotated[
     str,
@@ -55,7 +55,10 @@ def run(
     until: Until = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="Write every request, execution and fault as JSON lines.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.parquet|.jsonl", help="Write all that happens: tables to analyse, or a JSON object a line."
+        ),
     ] = None,
     no_check: Annotated[bool, typer.Option("--no-check", help="Leave the invariants out (faster).")] = False,
     linearizable: Annotated[
@@ -65,8 +68,8 @@ def run(
         bool, typer.Option("--differential", help="Run it without its faults as well: both must end alike (else 4).")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and no summary when all is well.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Save the summary as a picture of a terminal.")
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png|.svg|.pdf", help="Draw an overview of the run; see sim plot.")
     ] = None,
 ) -> None:
     """Run a scenario and judge it.
@@ -74,7 +77,9 @@ def run(
     Exit code: 0 ok, 1 crashed, 2 bad input, 3 a safety invariant was violated, 4 a liveness invariant,
     5 the scenario's expectations were not met, 130 interrupted.
     """
+    from foreman.cli.plot import drawing
     from sim.result import exit_code, result_of
+    from sim.screen import replay_command
 
     if linearizable:
         sets = [*(sets or []), "checks.linearizable=true"]
@@ -82,17 +87,20 @@ def run(
     if differential:
         from foreman.cli.differential import differential as compared
 
-        if trace or picture or no_check:
-            refuse("--differential makes two runs and checks both: leave out --trace, --picture and --no-check")
+        if trace or plot or no_check:
+            refuse("--differential makes two runs and checks both: leave out --trace, --plot and --no-check")
         raise typer.Exit(compared(scenario, as_json, quiet))
-    with ExitStack() as stack:
-        world = _world(scenario, check=not no_check, sink=_open_trace(trace, stack))
+    replay = replay_command(file, scenario.seed, sets or [], until)
+    with drawing(plot, trace) as written, _tracing(written, replay) as log:
+        world = _world(scenario, not no_check, log)
         _watch(world, show=not (as_json or quiet))
-    result = result_of(world)
+        result = result_of(world)
+        if log is not None:
+            log.end(result)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     elif not quiet or result["verdict"] != "ok":
-        _summarise(result, file, sets or [], until, picture)
+        _summarise(result, replay)
     raise typer.Exit(exit_code(result))
 
 
@@ -131,9 +139,10 @@ def story(
 
     from sim.causes import at_a_glance, explained
     from sim.story import NoSuchTask, from_run, from_trace, table
+    from sim.tracefile import is_trace
 
     try:
-        if file.endswith(".jsonl"):
+        if is_trace(file):
             rows = from_trace(Path(file), task)
         else:
             rows = from_run(load_scenario(file, sets, seed, until), seed, task)
@@ -178,20 +187,30 @@ def load_scenario(file: str, sets: list[str] | None, seed: int | None, until: st
         refuse(str(error))
 
 
-def _open_trace(path: Path | None, stack: ExitStack) -> IO[str] | None:
+@contextmanager
+def _tracing(path: Path | None, replay: str) -> Iterator[Trace | None]:
+    """The trace that goes to the file, if one is wanted."""
     if path is None:
-        return None
+        yield None
+        return
+    from sim.trace import Trace
+    from sim.tracefile import writing
+
     try:
-        return stack.enter_context(path.open("w", encoding="utf-8"))
+        with ExitStack() as stack:
+            try:
+                sink = stack.enter_context(writing(path))
+            except ValueError as error:
+                refuse(str(error))
+            yield Trace(sink, replay)
     except OSError as error:
         refuse(f"cannot write the trace to {path}: {error.strerror}")
 
 
-def _world(scenario: Scenario, check: bool, sink: IO[str] | None) -> World:
-    from sim.trace import Trace
+def _world(scenario: Scenario, check: bool, trace: Trace | None) -> World:
     from sim.world import World
 
-    return World(scenario, check=check, trace=Trace(sink=sink) if sink is not None else None)
+    return World(scenario, check=check, trace=trace)
 
 
 def _watch(world: World, show: bool) -> None:
@@ -208,17 +227,9 @@ def _watch(world: World, show: bool) -> None:
         world.run(progress=live)
 
 
-def _summarise(result: dict[str, Any], file: str, sets: list[str], until: str | None, picture: Path | None) -> None:
+def _summarise(result: dict[str, Any], replay: str) -> None:
     from rich.console import Console
 
-    from sim.screen import closing, replay_command
+    from sim.screen import closing
 
-    replay = replay_command(file, result, sets, until)
     closing(Console(highlight=False), result, replay)
-    if picture is not None:
-        console = Console(record=True, width=PICTURE_WIDTH, file=StringIO(), force_terminal=True, highlight=False)
-        closing(console, result, replay)
-        try:
-            console.save_svg(str(picture), title=replay)
-        except OSError as error:
-            refuse(f"cannot write the picture to {picture}: {error.strerror}")
