@@ -132,15 +132,19 @@ def _generated(scenario: Scenario, workload: Workload, seed: int) -> Iterator[Ar
     width = number_width(workload.count)
     times = workload.arrivals.times(workload.count, Stream(seed, "tasks/arrivals"))
     edges = workload.shape.edges(workload.count, Stream(seed, "tasks/shape"))
-    prefix = workload.name
+    prefix, listed = workload.name, workload.listed
     for at, (number, parents) in zip(times, edges, strict=True):
-        name = only or pick()
+        work = listed[number] if listed else None
+        name = work.of if work else only or pick()
         task = templates[name]
         spec = task.spec
         if parents:
             spec = spec.evolve(depends_on=tuple(f"{prefix}-{parent:0{width}}" for parent in parents))
         meta = task.metadata.evolve(name=f"{prefix}-{number:0{width}}")
-        yield Arrival(at, task.evolve(metadata=meta, spec=spec), chances[name].plan())
+        plan = chances[name].plan()
+        if work is not None:
+            at, plan = work.at, plan._replace(duration=work.duration, tokens=work.tokens)
+        yield Arrival(at, task.evolve(metadata=meta, spec=spec), plan)
 
 
 def _template(each: TaskClass, namespace: str) -> AgenticTask:

@@ -104,7 +104,9 @@ class Registrar:
 
     async def beat_for_ever(self) -> None:
         """A heartbeat each interval, counted from beat to beat: a request that waits for an answer that never comes must not
-        delay the next one, or two lost ones already look like a death. A failed one is tried again at the next; raises Superseded.
+        delay the next one, or two lost ones already look like a death. A failed one is tried again at the next.
+
+        Raises Superseded.
         """
         due = self.runtime.now()
         while not self.draining:

@@ -23,12 +23,14 @@ from foreman.cli import (
     from_cluster,
     get,
     hunt,
+    import_,
     operator,
     plan,
     run_task,
     serve,
     sim,
     sweep,
+    validate,
     zoo,
 )
 
@@ -48,6 +50,8 @@ sim.app.command("plan")(plan.plan)
 sim.app.command("from-cluster")(from_cluster.from_cluster)
 sim.app.command("cause")(cause.cause)
 sim.app.command("zoo")(zoo.zoo)
+sim.app.add_typer(import_.app, name="import")
+sim.app.command("validate")(validate.validate)
 sim.app.command("get")(get.get)
 sim.app.command("diff")(diff.diff)
 app.add_typer(explain.app, name="explain")

@@ -2,8 +2,8 @@
 
 A node beats each h = 30 s and is given up when T = 90 s have passed without a change, looked at a second later. A crash falls
 at any moment between two beats, so it is noticed T + 1 s - h/2 later on average. Where each beat is lost with chance p, a beat
-that landed is the last before an expiry with chance p ** (T/h): so many must be lost in a row. (The first beat after the operator
-has called a node Ready again meets a Conflict and takes two requests: that is the slack.)
+that landed is the last before an expiry with chance p ** (T/h): so many must be lost in a row. (The first beat after the
+operator has called a node Ready again meets a Conflict and takes two requests: that is the slack.)
 """
 
 from __future__ import annotations

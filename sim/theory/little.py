@@ -33,7 +33,8 @@ def measure(seed: int, product: Product | None) -> Values:
 
 def _sojourn(task: AgenticTask) -> int:
     created, finished = task.metadata.creation_timestamp, task.status.finished_at
-    assert created is not None and finished is not None
+    assert created is not None
+    assert finished is not None
     return finished - created
 
 

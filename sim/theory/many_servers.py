@@ -9,7 +9,7 @@ from sim.theory.formulas import erlang_c, mmc_wait
 from sim.theory.row import Expected, Family, Values
 from sim.theory.station import served, station, waits
 
-TASKS = 5000
+TASKS = 3000
 
 
 def measure(nodes: int, slots: int, load: float, seed: int, product: Product | None) -> Values:
@@ -19,8 +19,8 @@ def measure(nodes: int, slots: int, load: float, seed: int, product: Product | N
 def family(nodes: int, slots: int, load: float) -> Family:
     servers = nodes * slots
     theory = {
-        "P(wait)": Expected(erlang_c(servers, load)),
-        "Wq": Expected(mmc_wait(servers, load), precision=0.2),
+        "P(wait)": Expected(erlang_c(servers, load), precision=0.25),
+        "Wq": Expected(mmc_wait(servers, load), precision=0.4),
     }
     name, run = f"M/M/{servers}, load {load:g}", f"{nodes} nodes, {slots} slots each"
     return Family(name, "Erlang C", run, "mean services", theory, partial(measure, nodes, slots, load))

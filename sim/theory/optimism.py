@@ -7,8 +7,6 @@ object meanwhile. Above x = 0.1 retries meet each other and the closed form is t
 
 from __future__ import annotations
 
-from functools import partial
-
 from foreman.api import FleetNode, FleetNodeSpec, ObjectMeta
 from foreman.controller import Controller
 from sim.draw import Stream, distribution

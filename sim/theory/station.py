@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from foreman.api import TERMINAL, Phase
+from sim.host import SECOND
 from sim.load import check
 from sim.mutations import Product
 from sim.selection import Change
@@ -17,7 +18,7 @@ from sim.world import World
 
 SERVICE = 100_000
 """Microseconds of a mean service, the unit of all waits here."""
-WARM_UP = 500
+WARM_UP = 300
 """Tasks at either end of a run that are not counted: an empty start and a last customer with nobody behind."""
 EXPONENTIAL = {"exponential": f"{SERVICE}us"}
 
@@ -71,6 +72,11 @@ class Meter:
         """In order of arrival, without warm-up and end."""
         told = [Visit(*visit) for visit in self._visits.values()]
         return told[WARM_UP : len(told) - WARM_UP]
+
+    def sojourn(self, spared: int) -> float:
+        """Mean seconds from creation to end, without so many at the start and at the end."""
+        told = [ended - arrived for arrived, _, ended, _ in self._visits.values()][spared:-spared]
+        return sum(told) / len(told) / SECOND
 
     def imbalance(self) -> float:
         """By what share L differs from lambda x W over the whole run, which begins and ends empty: by nothing, says Little."""
