@@ -29,7 +29,7 @@ class Lottery(Scheduler):
     def _rank(self, task: AgenticTask) -> Rank:
         return Rank(self.fleet.draw(2**32), 0, 0, task.key)
 
-    rank = _rank  # type: ignore[assignment]
+    rank = _rank
 
 
 def measure(actors: int, tasks: int, seed: int, product: Product | None) -> Values:
