@@ -29,6 +29,7 @@ from sim.draw import Distribution, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
 from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
+from sim.listed import Listing, lines
 from sim.schedule import Late
 from sim.shapes import Arrivals, Batch, Independent, Shape
 from sim.talk import Conversation, ModelConduct, Tokens
@@ -158,7 +159,11 @@ class TaskClass(Strict):
 
 
 class Workload(Strict):
-    """`count` tasks named `<name>-<number>`. `ttl`: finished tasks are deleted after this long (0: kept)."""
+    """`count` tasks named `<name>-<number>`. `ttl`: finished tasks are deleted after this long (0: kept).
+
+    `listed`: when each task comes, how long it takes and which class of the mix it is of, instead of arrivals and weights; then
+    `count` takes the first so many (default: all).
+    """
 
     count: Count
     name: str = "task"
@@ -166,7 +171,25 @@ class Workload(Strict):
     arrivals: Arrivals = Batch()
     shape: Shape = Independent()
     mix: dict[str, TaskClass] = {"any": TaskClass()}
+    listed: Listing = ()
     ttl: Duration = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_of_the_list(cls, data: Any) -> Any:
+        return {"count": lines(data["listed"]), **data} if isinstance(data, Mapping) and "listed" in data else data
+
+    @model_validator(mode="after")
+    def _list_fits(self) -> Workload:
+        if self.listed:
+            if "arrivals" in self.model_fields_set:
+                raise refusal("listed says when tasks come: leave arrivals out")
+            if self.count > len(self.listed):
+                raise refusal(f"expected count to be at most {len(self.listed)}, the tasks that are listed")
+            for of in dict.fromkeys(work.of for work in self.listed):
+                if of not in self.mix:
+                    raise refusal(f"listed names a class {of!r}: expected one of the mix{did_you_mean(of, self.mix)}")
+        return self
 
     @model_validator(mode="after")
     def _nothing_awaited_is_deleted(self) -> Workload:

@@ -157,15 +157,18 @@ def _generated(scenario: Scenario, workload: Workload, seed: int, schedule: Sche
     width = number_width(workload.count)
     times = _times(workload, Stream(seed, "tasks/arrivals"), schedule)
     edges = workload.shape.edges(workload.count, Stream(seed, "tasks/shape"))
-    prefix = workload.name
+    prefix, listed = workload.name, workload.listed
     for at, (number, parents) in zip(times, edges, strict=True):
-        name = pick()
+        work = listed[number] if listed else None
+        name = work.of if work else pick()
         task = templates[name]
         spec = task.spec
         if parents:
             spec = spec.evolve(depends_on=tuple(f"{prefix}-{parent:0{width}}" for parent in parents))
         meta = task.metadata.evolve(name=f"{prefix}-{number:0{width}}")
         plan = chances[name].plan(f"{workload.namespace}/{meta.name}")
+        if work is not None:
+            at, plan = work.at, plan._replace(duration=work.duration, tokens=work.tokens)
         yield Arrival(at, task.evolve(metadata=meta, spec=spec), plan, name)
 
 

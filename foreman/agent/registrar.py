@@ -103,9 +103,16 @@ class Registrar:
                 await self.runtime.sleep(RETRY_SECONDS)
 
     async def beat_for_ever(self) -> None:
-        """A heartbeat each interval. A failed one is tried again at the next; raises Superseded."""
+        """A heartbeat each interval, counted from beat to beat: a request that waits for an answer that never comes must not
+        delay the next one, or two lost ones already look like a death. A failed one is tried again at the next.
+
+        Raises Superseded.
+        """
+        due = self.runtime.now()
         while not self.draining:
-            await self.runtime.sleep(self.interval)
+            # Beats that were slept through are not made up for.
+            due = max(due + self.interval, self.runtime.now())
+            await self.runtime.sleep(due - self.runtime.now())
             if not self.draining:
                 await self._tick()
 
@@ -126,6 +133,8 @@ class Registrar:
             node = await self._fetch()
             if node.status.instance not in ("", self.identity.instance):
                 raise Superseded(f"{node.status.instance} has taken the name {self.identity.name} over") from None
+            # Kept even if the write is lost: the next heartbeat must not conflict once more.
+            self.node = node
             self.node = await self._write(node, None)
 
     async def farewell(self) -> None:

@@ -23,6 +23,7 @@ from foreman.cli import (
     from_cluster,
     get,
     hunt,
+    import_,
     operator,
     plan,
     plot,
@@ -30,6 +31,7 @@ from foreman.cli import (
     serve,
     sim,
     sweep,
+    validate,
     zoo,
 )
 
@@ -49,6 +51,8 @@ sim.app.command("plan")(plan.plan)
 sim.app.command("from-cluster")(from_cluster.from_cluster)
 sim.app.command("cause")(cause.cause)
 sim.app.command("zoo")(zoo.zoo)
+sim.app.add_typer(import_.app, name="import")
+sim.app.command("validate")(validate.validate)
 sim.app.command("get")(get.get)
 sim.app.command("diff")(diff.diff)
 sim.app.command("plot")(plot.plot)

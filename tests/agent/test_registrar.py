@@ -439,6 +439,17 @@ def test_who_found_the_name_free_a_moment_too_early_does_not_take_it_from_its_ne
         assert len(owners) == 1, f"{offset / 2} ms apart"
 
 
+def test_a_heartbeat_that_gets_no_answer_does_not_delay_the_next():
+    """Else two lost ones in a row last longer than the 90 s that are meant for three."""
+    site = Site()
+    site.agent(heartbeat=30)
+    site.advance(1)
+    with site.hold(verb="patch_status", kind="FleetNode", fate="drop", limit=2) as lost:
+        site.advance(90)
+    assert lost.caught == 2
+    assert site.node().status.last_heartbeat_time == EPOCH + 90
+
+
 def test_a_heartbeat_after_a_strangers_write_is_repeated_on_what_is_there_now():
     site = Site()
     site.agent()

@@ -1,0 +1,1 @@
+"""Does the simulated product do what mathematics says a queue, a race or a lease must do? See `validation`."""

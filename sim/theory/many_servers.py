@@ -1,0 +1,29 @@
+"""M/M/c: several nodes, or several slots of one, behind one queue."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from sim.mutations import Product
+from sim.theory.formulas import erlang_c, mmc_wait
+from sim.theory.row import Expected, Family, Values
+from sim.theory.station import served, station, waits
+
+TASKS = 3000
+
+
+def measure(nodes: int, slots: int, load: float, seed: int, product: Product | None) -> Values:
+    return dict(waits(served(station(nodes, slots, load, TASKS), seed, product)))
+
+
+def family(nodes: int, slots: int, load: float) -> Family:
+    servers = nodes * slots
+    theory = {
+        "P(wait)": Expected(erlang_c(servers, load), precision=0.25),
+        "Wq": Expected(mmc_wait(servers, load), precision=0.4),
+    }
+    name, run = f"M/M/{servers}, load {load:g}", f"{nodes} nodes, {slots} slots each"
+    return Family(name, "Erlang C", run, "mean services", theory, partial(measure, nodes, slots, load))
+
+
+FAMILIES = [family(2, 1, 0.8), family(5, 2, 0.8)]
