@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from foreman.cli.extra import needs
 from foreman.cli.refusal import refuse
 from foreman.cli.sim import PIPE_WIDTH, File, Sets
 from foreman.cli.sweep import WARM_UP_HELP, interval, place, warm_up_of
@@ -45,7 +44,6 @@ def plan(
 
     Exit code: 0 found, 1 no size up to --max will do, 2 bad input, 130 interrupted.
     """
-    needs("analysis", "scipy")
     from sim.sweep.plan import Unknown
     from sim.sweep.workers import NoWorkers
 

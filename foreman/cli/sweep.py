@@ -69,7 +69,7 @@ def sweep(
 
     Exit code: 0 ok, 1 some cells failed (the others stand), 2 bad input, 130 interrupted.
     """
-    needs("analysis", "pandas", "pyarrow", "scipy")
+    needs("analysis", "pandas", "pyarrow")
     from sim.sweep.sheet import BadSheet
     from sim.sweep.workers import NoWorkers
 

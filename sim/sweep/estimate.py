@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
-from statistics import fmean, stdev
 from typing import NamedTuple
+
+from sim.student import interval
 
 LEVEL = 0.95
 
@@ -34,12 +34,8 @@ class Estimate(NamedTuple):
 
 def estimate(values: Sequence[float], level: float = LEVEL) -> Estimate:
     """At least one value."""
-    from scipy.stats import t
-
-    count = len(values)
-    if count < 2:
-        return Estimate(fmean(values), float("inf"), count)
-    return Estimate(fmean(values), float(t.ppf((1 + level) / 2, count - 1)) * stdev(values) / sqrt(count), count)
+    mean, _, high = interval(values, level)
+    return Estimate(mean, high - mean, len(values))
 
 
 def paired(ours: dict[int, float], theirs: dict[int, float], level: float = LEVEL) -> Estimate | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sim.mutations import Product
-from sim.theory.student import interval
+from sim.student import interval
 
 CONFIDENCE = 0.99
 """That no row of the whole table is red by chance, were the runs random and not fixed by their seeds."""

@@ -18,6 +18,7 @@ from foreman.operator import OperatorParts
 from foreman.scheduler import Scheduler
 from sim.draw import Exponential
 from sim.mutations import Product, mutated
+from sim.student import interval, quantile
 from sim.theory import (
     birthday,
     choices,
@@ -32,7 +33,6 @@ from sim.theory import (
     validation,
 )
 from sim.theory.row import Expected, Family, Row, judge
-from sim.theory.student import interval, quantile
 
 FEW = 4
 """Replications here: enough for an interval, far too few for a narrow one."""
