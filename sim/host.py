@@ -165,6 +165,7 @@ class Process:
 
     def thaw(self) -> None:
         self.running = True
+        self.host.woke = self.env.now
         parked, self._parked = self._parked, []
         for resume, value in parked:
             resume(value)
@@ -197,6 +198,7 @@ class Host:
         self.program = program
         self.restart_delay = restart_delay
         self.skew = 0
+        self.woke = 0  # when it was last thawed
         self.changed: list[Mapping[str, Any]] = []  # what its probe finds other than the scenario says
         self.process: Process | None = None
         self.boots = 0

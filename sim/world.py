@@ -122,6 +122,8 @@ class World:
         one_scheduler = scenario.operators.replicas == 1
         self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
         self.checkers.reconciles = lambda: self.counted["reconciles"]
+        self.checkers.sent = lambda: self.endpoint.sent
+        self.checkers.woke = lambda actor: self.hosts[actor.partition("/")[0]].woke
         self.histories = Histories(self.now) if check and scenario.checks.linearizable else None
         if check:
             self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
