@@ -186,8 +186,7 @@ def _smallest(found: Hunt, seconds: float, console: Console) -> Case | None:
 
 
 def _size(case: Case) -> str:
-    actors, tasks, faults, _ = case.bulk()
-    return f"{actors} actors, {tasks} tasks, {faults} faults, {len(case.late)} late messages"
+    return ", ".join(_counted(count, name) for name, count in case.size()._asdict().items())
 
 
 def _told(found: Hunt) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foreman.api import HEARTBEAT_TIMEOUT_SECONDS, IN_FLIGHT, TERMINAL, Agent, AgenticTask, FleetNode, Phase
 from foreman.api.ownership import TASK_WRITES, node_violation, task_violation
@@ -23,6 +23,9 @@ from sim.checkers.special import Check
 from sim.checkers.stability import SETTLE, unsettled
 from sim.ending import Difference
 from sim.selection import Change
+
+if TYPE_CHECKING:
+    from sim.jobs import Yard
 
 HANDBACK_LIMIT = 200
 STORM_PER_MINUTE = 40
@@ -49,7 +52,8 @@ class Checkers:
     ) -> None:
         """`exact_agent_limit`: whether a single scheduler is active at a time, so that maxConcurrentTasks is exact.
 
-        To be set: `sent()`, when the write now committed was sent; `woke(actor)`, when its machine was last thawed, or 0.
+        To be set: `sent()`, when the write now committed was sent; `blind_until(actor)`, until when it was frozen or told
+        nothing, or 0; `jobs`, where tasks run as Jobs.
         """
         self.server = server
         self.now = now
@@ -59,8 +63,9 @@ class Checkers:
         self.special: list[Check] = []
         self.up: Callable[[str], bool] = lambda host: False
         self.reconciles: Callable[[], int] = lambda: 0
+        self.jobs: Yard | None = None
         self.sent = now
-        self.woke: Callable[[str], int] = lambda actor: 0
+        self.blind_until: Callable[[str], int] = lambda actor: 0
         self._checks: defaultdict[str, int] = defaultdict(int)
         self._moves: defaultdict[tuple[Phase | None, Phase | None], int] = defaultdict(int)
         self._writes_seen = 0
@@ -193,10 +198,10 @@ class Checkers:
         node = self._nodes.get(name)
         if node is None or mismatches(want, node):
             was = self._node_was.get(name)
-            # A scheduler sees the fleet a little late: the capability of a moment ago excuses it. Frozen, it sees nothing.
+            # A scheduler sees the fleet a little late: the capability of a moment ago excuses it, and blindness does.
             if (
                 was is None
-                or self.sent() - max(was[0], self.woke(change.actor)) > CAPABILITY_GRACE
+                or self.sent() - max(was[0], self.blind_until(change.actor)) > CAPABILITY_GRACE
                 or mismatches(want, was[1])
             ):
                 why = ", ".join(mismatches(want, node)) if node is not None else "no such node"

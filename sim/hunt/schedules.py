@@ -105,6 +105,7 @@ class Prioritised(Chosen):
     def once(self, who: str, way: Way, usual: Distribution, drawn: int) -> int:
         return self._stream.pick(menu(usual))
 
+
 @cache
 def _slower(quick: int) -> list[int]:
     """How long a message takes at each priority; the first is at least a tie long, so that there is something to multiply."""
@@ -112,7 +113,6 @@ def _slower(quick: int) -> list[int]:
     lowest = RANKS + FALLS - 1
     spread = next((each for each in range(SPREAD, 1, -1) if quick * each**lowest <= SLOWEST), 2)
     return [quick * spread**rank for rank in range(lowest + 1)]
-
 
 
 class Resumed(Chosen):

@@ -336,11 +336,11 @@ def a_node_deleted_a_moment_ago_however_long_it_had_been_there(court: Court) -> 
 
 
 @keeps("capability")
-def a_node_deleted_while_the_scheduler_was_frozen(court: Court) -> None:
+def a_node_deleted_while_the_scheduler_was_frozen_or_told_nothing(court: Court) -> None:
     court.pending()
     court.server.delete("user", court.server.get("test", "FleetNode", "n1"))
     court.wait(CAPABILITY_GRACE // SECOND + 1)
-    court.checkers.woke = {"op": court.time}.__getitem__
+    court.checkers.blind_until = {"op": court.time}.__getitem__
     court.assign()
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sim.hunt.plans import AT_EVENTS, AT_WRITES
 from sim.hunt.strategies.bounded import DelayBounded
 from sim.hunt.strategies.pct import Pct
-from sim.hunt.strategies.plans import AT_EVENTS, AT_WRITES
 from sim.hunt.strategies.portfolio import Portfolio
 from sim.hunt.strategies.single import SingleFault
 from sim.hunt.strategies.strategy import Ground, Strategy
