@@ -104,7 +104,8 @@ class Cache(Generic[R]):
     def observe(self, obj: R) -> None:
         """Take in the answer to an own write before the watch brings it."""
         version = int(obj.metadata.resource_version)
-        if version > self.position:
+        # What the watch has passed by and not kept is gone; what it still shows as older, it has missed an event of.
+        if version > self.position or obj.key in self.objects:
             self._put(obj.key, obj, version)
 
     def forget(self, obj: R) -> None:

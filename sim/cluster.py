@@ -55,6 +55,7 @@ class Endpoint:
         self.replicas = [Replica(f"apiserver-{i}") for i in range(replicas)]
         self.stale_lists = stale_lists
         self.available = True
+        self.sent = 0  # when what is being served now was sent
         self.calls: defaultdict[str, int] = defaultdict(int)
         self.refusals: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self.intercept: Callable[[Request], Fate | None] | None = None
@@ -98,7 +99,7 @@ class Endpoint:
 class Request:
     """A call on its way: awaiting it sends it and gives the answer. It outlives its sender."""
 
-    __slots__ = ("args", "cluster", "verb", "waiter")
+    __slots__ = ("args", "cluster", "sent", "verb", "waiter")
 
     def __init__(self, cluster: SimCluster, verb: str, args: tuple[Any, ...]) -> None:
         self.cluster = cluster
@@ -108,8 +109,8 @@ class Request:
 
     def __await__(self) -> Generator[Request, Answer, Any]:
         cluster = self.cluster
-        link = cluster.link
-        cluster.env.at(link.up() + link.slow, self.arrive)
+        self.sent = cluster.env.now
+        cluster.env.at(cluster.link.up() + cluster.link.slow, self.arrive)
         ok, value = yield self
         if ok:
             return value
@@ -142,6 +143,7 @@ class Request:
             answer: Answer = (False, Unavailable("connection refused"))
         else:
             endpoint.calls[verb] += 1
+            endpoint.sent = self.sent
             serve = None if cluster.forbidden else endpoint.direct.get(verb)
             try:
                 answer = (True, serve(cluster.actor, *self.args) if serve else cluster.serve(verb, self.args))

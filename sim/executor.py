@@ -46,6 +46,14 @@ class Observer(Protocol):
     def execution_ended(self, holder: str, execution: Execution, completed: bool) -> None: ...
 
 
+class Supervision(Protocol):
+    """Who runs tasks as Jobs."""
+
+    def takes(self, task: AgenticTask) -> bool: ...
+
+    async def run(self, execution: Execution) -> Result: ...
+
+
 class SimExecutor:
     """One process's executor. `plans` gives each task's Plan by key."""
 
@@ -63,10 +71,11 @@ class SimExecutor:
         model_of: Callable[[AgenticTask], str] = lambda task: "",
         speed: Callable[[], float] | None = None,
         worker: Worker | None = None,
+        jobs: Supervision | None = None,
     ) -> None:
         """`spoil` may change the plan and the fate of an execution; `serving` is what its machine serves, and `model_of`
         says by which model a task is run; `speed()` is what share of full speed each execution has now; `worker` holds the
-        conversations."""
+        conversations, `jobs` runs what it takes."""
         self.runtime = runtime
         self.plans = plans
         self.luck = luck
@@ -75,6 +84,7 @@ class SimExecutor:
         self.spoil = spoil
         self.speed = speed
         self.worker = worker
+        self.jobs = jobs
         self.serving = serving
         self.model_of = model_of
 
@@ -90,6 +100,8 @@ class SimExecutor:
             self.observer.execution_ended(self.holder, execution, completed)
 
     async def _work(self, plan: Plan, execution: Execution) -> Result | None:
+        if self.jobs is not None and self.jobs.takes(execution.task):
+            return await self.jobs.run(execution)
         fate = self._fate(plan)
         if self.spoil is not None:
             plan, fate = self.spoil(self.holder, execution, plan, fate)

@@ -165,6 +165,7 @@ class Process:
 
     def thaw(self) -> None:
         self.running = True
+        self.host.blind(self.env.now)
         parked, self._parked = self._parked, []
         for resume, value in parked:
             resume(value)
@@ -197,6 +198,7 @@ class Host:
         self.program = program
         self.restart_delay = restart_delay
         self.skew = 0
+        self.blind_until = 0
         self.changed: list[Mapping[str, Any]] = []  # what its probe finds other than the scenario says
         self.process: Process | None = None
         self.boots = 0
@@ -209,6 +211,10 @@ class Host:
     @property
     def up(self) -> bool:
         return self.process is not None
+
+    def blind(self, until: int) -> None:
+        """It was frozen, or is told nothing, until then."""
+        self.blind_until = max(self.blind_until, until)
 
     def boot(self) -> None:
         """Start the program, unless it runs already; one that is draining is started anew when it has ended."""

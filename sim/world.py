@@ -27,6 +27,7 @@ from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
+from sim.jobs import Yard
 from sim.machines import machine_of, options_of
 from sim.model import Models
 from sim.mutations import Product, mutated
@@ -95,6 +96,7 @@ class World:
         self.agents: dict[str, NodeAgent] = {}
         self.clients: dict[str, SimCluster] = {}
         self.plans: dict[str, Plan] = ChildPlans(scenario, self.seed, self.server, self.schedule)
+        self.yard = Yard(self.env, self.plans, scenario, self.server.tables["Agent"])
         self.crashes: list[tuple[str, str, Exception]] = []
         self.executions = 0
         self.counted = {"discarded": 0, "reconciles": 0, "relists": 0}
@@ -124,6 +126,9 @@ class World:
         one_scheduler = scenario.operators.replicas == 1
         self.checkers = Checkers(self.server, self.now, self.roles.__getitem__, one_scheduler, self._violated)
         self.checkers.reconciles = lambda: self.counted["reconciles"]
+        self.checkers.jobs = self.yard
+        self.checkers.sent = lambda: self.endpoint.sent
+        self.checkers.blind_until = lambda actor: self.hosts[actor.partition("/")[0]].blind_until
         self.histories = Histories(self.now) if check and scenario.checks.linearizable else None
         if check:
             self.checkers.special = [each(self.checkers, scenario) for each in SPECIAL if each.concerns(scenario)]
@@ -215,8 +220,9 @@ class World:
             spoil = self.faults.ambushes.spoil
             cluster = self.client(process, instance, "agent")
             work = self.models.worker(process, cluster, serving)
+            jobs = self.yard.supervision(self.product.jobs, self.links[host], process)
             executor = SimExecutor(
-                process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed, work
+                process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed, work, jobs
             )
             identity = Identity(node, instance, spec, group.labels)
             measure = partial(_measured, machine.capability, process.host)

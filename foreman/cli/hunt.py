@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from foreman.cli.sim import PIPE_WIDTH, File, Sets, load_scenario
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from foreman.cli.meter import Reading
     from sim.checkers import Violation
     from sim.hunt.case import Case
     from sim.hunt.search import Budget, Hunt
@@ -127,28 +129,43 @@ def _budget(text: str) -> Budget:
 
 
 def _follow(console: Console, found: Hunt) -> None:
-    """Hunt, with a line of progress where there is somebody to see it."""
-    if not console.is_terminal:
-        found.run()
-        return
-    with console.status("surveying") as status:
+    """Hunt, and say now and then how far it is."""
+    from foreman.cli.meter import Meter
 
-        def progress(hunt: Hunt) -> None:
-            status.update(f"{hunt.scenario.name}: {_pace(hunt)}")
+    with Meter(console, found.scenario.name) as meter:
+        found.run(lambda hunt: meter.show(lambda: _reading(hunt)))
 
-        found.run(progress)
+
+def _reading(found: Hunt) -> Reading:
+    from foreman.cli.meter import Reading
+
+    covered, budget = found.coverage, found.budget
+    figures = (_rate(found), f"{len(covered.paths):,} different runs", f"{len(covered.states):,} states", _catch(found))
+    schedules = f"{covered.schedules:,}"
+    if budget.schedules is not None:
+        return Reading(covered.schedules, budget.schedules, f"{schedules} of {budget.schedules:,} schedules", figures)
+    seconds = budget.seconds or 0.0
+    amount = f"{found.seconds:,.0f} of {seconds:,.0f} s"
+    return Reading(found.seconds, seconds, amount, (f"{schedules} schedules", *figures))
+
+
+def _rate(found: Hunt) -> str:
+    return f"{found.coverage.schedules / max(found.seconds, 1e-9):,.0f}/s"
+
+
+def _catch(found: Hunt) -> str:
+    broken = found.found.broken if found.found is not None else None
+    return "nothing found" if broken is None else f"found: {broken.invariant}"
 
 
 def _pace(found: Hunt) -> str:
     covered = found.coverage
-    rate = covered.schedules / max(found.seconds, 1e-9)
-    return (
-        f"{covered.schedules:,} schedules, {rate:,.0f}/s, {len(covered.paths):,} different runs, "
-        f"{len(covered.states):,} states"
-    )
+    different = f"{len(covered.paths):,} different runs, {len(covered.states):,} states"
+    return f"{covered.schedules:,} schedules, {_rate(found)}, {different}"
 
 
 def _smallest(found: Hunt, seconds: float, console: Console) -> Case | None:
+    from foreman.cli.meter import Meter, Reading
     from sim.hunt.case import case_of
     from sim.hunt.search import Budget
     from sim.hunt.shrink import Shrink
@@ -157,9 +174,19 @@ def _smallest(found: Hunt, seconds: float, console: Console) -> Case | None:
     case = case_of(found.scenario, found.found)
     if case is None:
         return None
-    shrinking = Shrink(case, Budget(None, seconds))
-    with console.status("making it smaller"):
-        return shrinking.run()
+    started = time.perf_counter()
+
+    def reading(shrink: Shrink) -> Reading:
+        spent = time.perf_counter() - started
+        figures = (_size(shrink.case), f"{shrink.tried:,} runs")
+        return Reading(spent, seconds, f"{spent:,.0f} of {seconds:,.0f} s at most", figures)
+
+    with Meter(console, "making it smaller") as meter:
+        return Shrink(case, Budget(None, seconds)).run(lambda shrink: meter.show(lambda: reading(shrink)))
+
+
+def _size(case: Case) -> str:
+    return ", ".join(_counted(count, name) for name, count in case.size()._asdict().items())
 
 
 def _told(found: Hunt) -> dict[str, Any]:

@@ -6,9 +6,9 @@ invariant counts how often it was put to the test: one that never was is reporte
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from foreman.api import HEARTBEAT_TIMEOUT_SECONDS, IN_FLIGHT, TERMINAL, Agent, AgenticTask, FleetNode, Phase
 from foreman.api.ownership import TASK_WRITES, node_violation, task_violation
@@ -24,10 +24,15 @@ from sim.checkers.stability import SETTLE, unsettled
 from sim.ending import Difference
 from sim.selection import Change
 
+if TYPE_CHECKING:
+    from sim.jobs import Yard
+
 HANDBACK_LIMIT = 200
 STORM_PER_MINUTE = 40
 MINUTE = 60_000_000
 CAPABILITY_GRACE = 60_000_000
+BEATS = 64
+"""Heartbeats of a node that are remembered, for writes that have been on their way for long."""
 _MOVES = {(phase, target) for (phase, _), target in TABLE.items()}
 _NOTHING: frozenset[str] = frozenset()
 _PENDING, _SCHEDULED, _CLAIMED = Phase.PENDING, Phase.SCHEDULED, Phase.RUNNING
@@ -45,7 +50,11 @@ class Checkers:
         exact_agent_limit: bool,
         on_violation: Callable[[Violation], None],
     ) -> None:
-        """`exact_agent_limit`: whether a single scheduler is active at a time, so that maxConcurrentTasks is exact."""
+        """`exact_agent_limit`: whether a single scheduler is active at a time, so that maxConcurrentTasks is exact.
+
+        To be set: `sent()`, when the write now committed was sent; `blind_until(actor)`, until when it was frozen or told
+        nothing, or 0; `jobs`, where tasks run as Jobs.
+        """
         self.server = server
         self.now = now
         self.role_of = role_of
@@ -54,6 +63,9 @@ class Checkers:
         self.special: list[Check] = []
         self.up: Callable[[str], bool] = lambda host: False
         self.reconciles: Callable[[], int] = lambda: 0
+        self.jobs: Yard | None = None
+        self.sent = now
+        self.blind_until: Callable[[str], int] = lambda actor: 0
         self._checks: defaultdict[str, int] = defaultdict(int)
         self._moves: defaultdict[tuple[Phase | None, Phase | None], int] = defaultdict(int)
         self._writes_seen = 0
@@ -62,7 +74,7 @@ class Checkers:
         self._ended_runs: set[tuple[str, int, str]] = set()
         self._running: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._holders: dict[str, str] = {}
-        self._beats: dict[str, int] = {}
+        self._beats: defaultdict[str, deque[int]] = defaultdict(lambda: deque([0], BEATS))
         self._nodes: dict[str, Node] = {}
         self._node_was: dict[str, tuple[int, Node]] = {}
         self._in_flight: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -186,8 +198,12 @@ class Checkers:
         node = self._nodes.get(name)
         if node is None or mismatches(want, node):
             was = self._node_was.get(name)
-            # A scheduler sees the fleet a little late: the capability of a moment ago excuses it.
-            if was is None or self.now() - was[0] > CAPABILITY_GRACE or mismatches(want, was[1]):
+            # A scheduler sees the fleet a little late: the capability of a moment ago excuses it, and blindness does.
+            if (
+                was is None
+                or self.sent() - max(was[0], self.blind_until(change.actor)) > CAPABILITY_GRACE
+                or mismatches(want, was[1])
+            ):
                 why = ", ".join(mismatches(want, node)) if node is not None else "no such node"
                 self.fail("capability", change.key, f"{change.actor} assigned it to {name}: {why}")
         if agent is not None and agent.spec.max_concurrent_tasks is not None:
@@ -235,9 +251,11 @@ class Checkers:
     def _expired(self, change: Change, old: AgenticTask) -> None:
         self._checks["earned-expiry"] += 1
         node = old.status.assigned_node
-        silent = self.now() - self._beats.get(node, 0)
+        # What came while the write was on its way, its sender could not know.
+        sent = self.sent()
+        silent = sent - next((beat for beat in reversed(self._beats[node]) if beat <= sent), 0)
         if old.status.phase is not Phase.SCHEDULED and silent < HEARTBEAT_TIMEOUT_SECONDS * 1_000_000:
-            last = f"{node}, whose last heartbeat came {silent / 1e6:.1f}s ago"
+            last = f"{node}, whose last heartbeat had come {silent / 1e6:.1f}s before"
             self.fail("earned-expiry", change.key, f"{change.actor} took it back from {last}")
 
     def _ended(self, change: Change, old: AgenticTask) -> None:
@@ -276,7 +294,9 @@ class Checkers:
         old: FleetNode | None = change.old
         new: FleetNode | None = change.new
         if new is None:
-            self._nodes.pop(change.key, None)
+            gone = self._nodes.pop(change.key, None)
+            if gone is not None:
+                self._node_was[change.key] = self.now(), gone
             return
         if old is None:
             self._offers(change.key, new)
@@ -291,7 +311,7 @@ class Checkers:
             self._checks["write-storm"] += 1
             self._storm(change.key)
         if before.last_heartbeat_time != after.last_heartbeat_time:
-            self._beats[change.key] = self.now()
+            self._beats[change.key].append(self.now())
         wrong = node_violation(self.role_of(change.actor), before.phase, after.phase, change.fields)
         if wrong is not None:
             self.fail("field-owner", change.key, f"{change.actor}: {wrong}")

@@ -34,6 +34,9 @@ SAFETY = {
     "endpoint-limit": "a model endpoint never has more runs than it takes, nor leaves one less speed than was promised",
     "retry-after": "a run that its model's endpoint has refused does not ask again before it may",
     "run-budget": "a run asks its model for no more turns, time and tokens than its Agent allows",
+    "one-job": "no two Jobs of a task run side by side for long",
+    "kept-job": "the Job of a live attempt is ended by nobody but who watches over it",
+    "told-result": "what the Job of a live attempt has printed is what comes of the task",
     "foreign-child": "a Workload counts, changes and deletes no task that is not its own",
 }
 LIVENESS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.checkers.attendance import Attendance
 from sim.checkers.crowding import Crowding
 from sim.checkers.endpoints import EndpointCheck
+from sim.checkers.jobs import OneJob
 from sim.checkers.keeping import CleanDeparture, EarnedEnd, StolenRun
 from sim.checkers.leadership import Leadership
 from sim.checkers.models import ModelCheck
@@ -35,4 +36,5 @@ SPECIAL: tuple[type[Check], ...] = (
     WorkloadCheck,
     EndpointCheck,
     ModelCheck,
+    OneJob,
 )

@@ -98,6 +98,7 @@ class Ambushes:
             return
         if "delay-event" in struck:
             watch.stall(struck["delay-event"])
+            watch.cluster.process.host.blind(self.endpoint.env.now + struck["delay-event"])
         watch.send(event)
         if "duplicate-event" in struck:
             watch.send(event)

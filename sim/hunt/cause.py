@@ -1,155 +1,164 @@
 """When a failing run became inevitable, and what made it so.
 
-The run is branched at many moments: its messages take up to there what they took, from there on what fresh schedules choose,
-and faults that have not struck yet may stay away. The share of branches that go wrong all the same rises to 1 on the way.
+The run is branched at moments: the share of branches that go wrong all the same rises to 1 on the way. A few moments all along
+come first; then the search halves its way to the message by which the share rises most, and to the last from which a branch
+gets away. What is inevitable stays so, but a share is known only as well as branches are many: the moment found is tried with
+more of them, and with each moment goes the interval in which its probability lies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
+from math import sqrt
 from typing import NamedTuple
 
-from foreman.durations import show
 from sim.checkers import Violation
-from sim.fault import WRITES, fault_names
-from sim.hunt.case import run_until_broken
-from sim.hunt.schedules import FewValued, Resumed
-from sim.hunt.trial import judged
+from sim.hunt.branch import Count, Failing, NotFailing, counting
 from sim.scenario import Scenario
-from sim.schedule import Drawn, Listed, Made, Recorded, Way
-from sim.stream import Stream
-from sim.trace import Row, Trace
-from sim.world import World
+
+__all__ = ["Cause", "Moment", "NotFailing", "cause", "wilson"]
 
 BRANCHES = 40
-CUTS = 24
+CUTS = 8
 """Moments looked at before the steps between them are halved."""
-CERTAIN = 1.0
-
-
-class NotFailing(ValueError):
-    """The run breaks nothing: there is no failure to explain."""
+SURER = 4
+"""So many times the branches at the moment found."""
+Z95 = 1.959963984540054
+Progress = Callable[["Search"], None]
 
 
 class Moment(NamedTuple):
-    """After the first `messages` choices of the run, at virtual microsecond `at`: the share of branches that fails, and
-    what came of the last of these choices, in words."""
+    """After the first `messages` choices of the run, at virtual microsecond `at`: how many of the `branches` fail, and what
+    came of the last of these choices, in words."""
 
     messages: int
     at: int
-    share: float
+    fails: int
+    branches: int
     event: str
+
+    @property
+    def share(self) -> float:
+        return self.fails / self.branches
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """In which the probability to fail lies, with 95 %."""
+        return wilson(self.fails, self.branches)
 
 
 class Cause(NamedTuple):
     """`moments` in order; `inevitable`: the first from which all branches fail, or None if only the violation itself is
-    that; `rise`: (moment before, moment after) of the largest rise between two neighbouring messages."""
+    that; `rise`: (moment before, moment after) of the largest rise seen, between two neighbouring messages unless the
+    search was `interrupted`."""
 
     violation: Violation
-    branches: int
     moments: tuple[Moment, ...]
     inevitable: Moment | None
     rise: tuple[Moment, Moment]
+    interrupted: bool
 
 
-class _Failing:
-    """The failing run: what it breaks, its choices, its trace; `struck`: (choices made, microsecond) when each fault first
-    struck."""
+class Search:
+    """`counts`: (failing, all) branches after so many messages; `least`: moments that it will have looked at in the end."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        named = zip(scenario.faults, fault_names(scenario.faults), strict=True)
-        # By name, a fault has the same luck when another is left out.
-        faults = tuple(fault.model_copy(update={"name": name}) for fault, name in named)
-        self.scenario = scenario.model_copy(update={"faults": faults})
-        listed = scenario.schedule
-        recorded = Recorded(Drawn(scenario.seed) if listed is None else Listed(listed))
-        self.trace = Trace()
-        world = World(self.scenario, schedule=recorded, trace=self.trace, digest=False)
-        recorded.now = world.now
-        self.struck: dict[str, tuple[int, int]] = {}
-        note = world.faults.note
+    def __init__(self, run: Failing, count: Count, branches: int, progress: Progress | None = None) -> None:
+        self.run = run
+        self.last = len(run.made)
+        self.branches = branches
+        self.counts: dict[int, tuple[int, int]] = {}
+        self.least = CUTS + 2 * max(self.last // CUTS, 1).bit_length()
+        self._count = count
+        self._progress = progress
 
-        def noting(host: str, what: str) -> None:
-            note(host, what)
-            for name, fired in world.faults.fired:
-                if fired:
-                    self.struck.setdefault(name, (len(recorded.made), world.now()))
+    def look(self) -> bool:
+        """Look at all moments there are to be looked at; False if ^C came first."""
+        try:
+            for number in range(CUTS):
+                self.share(self.last * number // (CUTS - 1))
+            self._to_the_edge()
+            _halve(self.share, *_steepest(self.shares))
+        except KeyboardInterrupt:
+            return False
+        return True
 
-        world.faults.note = noting
-        broken = run_until_broken(world, _invariant(scenario))
-        if broken is None:
-            raise NotFailing(f"{scenario.name}: {_invariant(scenario)} is not violated any more: there is no failure")
-        self.violation = broken
-        self.made: Sequence[Made] = recorded.made
+    @property
+    def shares(self) -> Mapping[int, float]:
+        return {messages: fails / count for messages, (fails, count) in self.counts.items()}
 
-    def share(self, messages: int, branches: int) -> float:
-        """Of the branches after so many messages, how many break the same invariant."""
-        known = {(each.who, each.way, each.nth): each.takes for each in self.made[:messages]}
-        return sum(self._fails(messages, known, number) for number in range(branches)) / branches
+    @property
+    def ran(self) -> int:
+        return sum(count for _, count in self.counts.values())
 
-    def _fails(self, messages: int, known: Mapping[tuple[str, Way, int], int], number: int) -> bool:
-        coin = Stream(number, "cause/faults")
-        faults = tuple(
-            each
-            for each, stays in ((each, coin.chance(0.5)) for each in self.scenario.faults)
-            if stays or self.struck.get(each.name, (len(self.made) + 1, 0))[0] <= messages
-        )
-        scenario = self.scenario.model_copy(update={"faults": faults})
-        schedule = Resumed(known, FewValued(number))
-        world = World(scenario, schedule=schedule, digest=False)
-        return run_until_broken(world, self.violation.invariant) is not None
+    def share(self, messages: int, branches: int = 0) -> float:
+        """Of at least so many branches after so many messages, the share that fails."""
+        fails, done = self.counts.get(messages, (0, 0))
+        missing = range(done, branches or self.branches)
+        if missing:
+            self.counts[messages] = fails + self._count(messages, missing), missing.stop
+            if self._progress is not None:
+                self._progress(self)
+        return self.shares[messages]
 
-    def moment(self, messages: int, share: float) -> Moment:
-        struck = [(name, at) for name, (made, at) in self.struck.items() if made == messages]
-        if struck:
-            # Between this choice and the next: from here on no branch is without these faults.
-            return Moment(messages, struck[0][1], share, f"fault strikes: {', '.join(name for name, _ in struck)}")
-        return Moment(messages, self.made[messages - 1].at if messages else 0, share, self.event(messages))
+    def edge(self) -> tuple[int, int] | None:
+        """The last moment from which a branch got away, and the next looked at; None if none ever did."""
+        shares = self.shares
+        return next((two for two in reversed([*pairwise(sorted(shares))]) if shares[two[0]] < 1), None)
 
-    def event(self, messages: int) -> str:
-        """What the last of so many messages led to."""
-        if not messages:
-            return "the run begins"
-        last = self.made[messages - 1]
-        # A reply is drawn when the API server has answered; the others are in the trace when they arrive.
-        due = last.at if last.way == "reply" else last.at + last.takes
-        rows = [row for row in self.trace if row["t"] >= due]
-        row = next((row for row in rows if row["t"] == due and _is_of(row, last)), next(iter(rows), None))
-        return in_words(row) if row is not None else self._on_its_way(last)
-
-    def _on_its_way(self, made: Made) -> str:
-        """A message that comes too late for the run: of an event, what it would have told."""
-        told = f"{made.who}: {made.way} {made.nth} is on its way, for {show(made.takes)}"
-        wrote = (row for row in reversed(self.trace.rows) if row["t"] == made.at and row["what"] in WRITES)
-        row = next(wrote, None) if made.way == "event" else None
-        return told if row is None else f"{made.who} is not told for {show(made.takes)} of what {in_words(row)}"
+    def _to_the_edge(self) -> None:
+        while (edge := self.edge()) is not None:
+            low, high = edge
+            if high - low > 1:
+                self.share((low + high) // 2)
+            elif high == self.last or self.share(high, SURER * self.branches) == 1:
+                return
 
 
-def cause(scenario: Scenario, branches: int = BRANCHES, progress: Callable[[int], None] | None = None) -> Cause:
-    """Branch the failing run of the scenario. `progress` is told how many moments are done. Raises NotFailing."""
-    run = _Failing(scenario)
-    shares: dict[int, float] = {}
+def cause(scenario: Scenario, branches: int = BRANCHES, jobs: int = 1, progress: Progress | None = None) -> Cause:
+    """Branch the failing run of the scenario in so many processes; the result is the same however many there are.
 
-    def share(messages: int) -> float:
-        if messages not in shares:
-            shares[messages] = run.share(messages, branches)
-            if progress is not None:
-                progress(len(shares))
-        return shares[messages]
+    ^C leaves what is known so far. `progress` is told after each moment. Raises NotFailing.
+    """
+    run = Failing(scenario)
+    with counting(run.trunk, jobs) as count:
+        search = Search(run, count, branches, progress)
+        whole = search.look()
+    if not search.counts:
+        raise KeyboardInterrupt
+    moments = {messages: _moment(search, messages) for messages in sorted(search.counts)}
+    before, after = _steepest(dict(_side_by_side(search.shares)) if whole else search.shares)
+    return Cause(
+        run.violation,
+        tuple(moments.values()),
+        _inevitable(search, moments),
+        (moments[before], moments[after]),
+        not whole,
+    )
 
-    last = len(run.made)
-    for number in range(CUTS):
-        share(last * number // (CUTS - 1))
-    _halve(share, *_steepest(shares))
-    while (edge := _edge(shares)) is not None and edge[1] - edge[0] > 1:
-        share(sum(edge) // 2)
-    moments = {messages: run.moment(messages, shares[messages]) for messages in sorted(shares)}
-    edge = _edge(shares)
-    surely = moments[edge[1]] if edge is not None else moments[0]
-    before, after = _steepest({each: shares[each] for each in shares if each - 1 in shares or each + 1 in shares})
-    inevitable = surely if surely.messages < last or last == 0 else None
-    return Cause(run.violation, branches, tuple(moments.values()), inevitable, (moments[before], moments[after]))
+
+def wilson(fails: int, branches: int) -> tuple[float, float]:
+    """The interval in which a probability lies with 95 % that made `fails` of `branches` fail (Wilson's score)."""
+    share, spread = fails / branches, Z95 * Z95 / branches
+    middle = share + spread / 2
+    half = sqrt(spread * (share * (1 - share) + spread / 4))
+    low = (middle - half) / (1 + spread) if fails else 0.0
+    return low, (middle + half) / (1 + spread) if fails < branches else 1.0
+
+
+def _moment(search: Search, messages: int) -> Moment:
+    at, event = search.run.after(messages)
+    return Moment(messages, at, *search.counts[messages], event)
+
+
+def _inevitable(search: Search, moments: Mapping[int, Moment]) -> Moment | None:
+    edge = search.edge()
+    surely = moments[edge[1] if edge is not None else min(moments)]
+    return surely if surely.share == 1 and (surely.messages < search.last or search.last == 0) else None
+
+
+def _side_by_side(shares: Mapping[int, float]) -> Iterator[tuple[int, float]]:
+    yield from ((each, share) for each, share in shares.items() if each - 1 in shares or each + 1 in shares)
 
 
 def _halve(share: Callable[[int], float], low: int, high: int) -> None:
@@ -164,31 +173,5 @@ def _halve(share: Callable[[int], float], low: int, high: int) -> None:
 
 def _steepest(shares: Mapping[int, float]) -> tuple[int, int]:
     """The neighbours between which the share rises most."""
-    return max(pairwise(sorted(shares)), key=lambda two: shares[two[1]] - shares[two[0]], default=(0, 0))
-
-
-def _edge(shares: Mapping[int, float]) -> tuple[int, int] | None:
-    """The last moment from which a branch got away, and the next; None if none ever did."""
-    return next((two for two in reversed([*pairwise(sorted(shares))]) if shares[two[0]] < CERTAIN), None)
-
-
-def _invariant(scenario: Scenario) -> str:
-    if scenario.recorded is not None:
-        return scenario.recorded.violates
-    broken = judged(World(scenario, digest=False).run())[1]
-    if broken is None:
-        raise NotFailing(f"{scenario.name}: its run breaks no invariant at seed {scenario.seed}: nothing to explain")
-    return broken.invariant
-
-
-def _is_of(row: Row, made: Made) -> bool:
-    host = str(row["actor"]).partition("/")[0]
-    return host == made.who and (row["what"] == "event") == (made.way == "event")
-
-
-def in_words(row: Row) -> str:
-    """'operator-1/1: patch_status AgenticTask default/task-0: ok, phase=Scheduled'."""
-    what = "is told of" if row["what"] == "event" else row["what"]
-    subject = " ".join(row[name] for name in ("kind", "key") if name in row)
-    came = ", ".join(str(row[name]) for name in ("outcome", "detail") if name in row)
-    return f"{row['actor']}: {what} {subject}".rstrip() + (f": {came}" if came else "")
+    first = min(shares)
+    return max(pairwise(sorted(shares)), key=lambda two: shares[two[1]] - shares[two[0]], default=(first, first))

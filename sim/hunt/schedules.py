@@ -14,10 +14,14 @@ BLOCK = 32
 _QUICK, _EVEN, _SLOW = (12, 1), (1, 1), (1, 3)
 """How a way is tempered: weights of its quickest delay and of the others."""
 TEMPERS = (_QUICK, _EVEN, _EVEN, _SLOW)
+RANKS = 3
+"""Priorities that hosts begin with, each of them one host before another takes it too."""
+FALLS = 3
+"""Lower priorities, one for each change. What falls twice as far must wait for whole exchanges of what falls once."""
+SLOWEST = 8_000_000
+"""Microseconds a message takes at the lowest: below a request's timeout."""
 SPREAD = 8
-"""A host of the next lower priority is so many times as slow."""
-RANKS = 4
-"""Priorities that differ by their delays; more hosts share the lowest. The slowest message stays below a request's timeout."""
+"""A host of the next lower priority is at most so many times as slow."""
 
 
 class FewValued(Chosen):
@@ -73,30 +77,42 @@ class Swerving(Chosen):
 
 class Prioritised(Chosen):
     """Probabilistic concurrency testing (Burckhardt et al.), by delays: each host has a priority and is the slower the lower;
-    at `changes` (message numbers of the run) whoever sends next falls to the lowest. What happens once is drawn evenly."""
+    at the i-th of `changes` (a choice of the run) whoever sends next falls to the i-th priority below all others. What happens
+    once is drawn evenly."""
 
     def __init__(self, seed: int, changes: Sequence[int]) -> None:
         self._stream = Stream(seed, "priorities")
-        self._changes = frozenset(changes)
+        self._changes = {message: RANKS + fall for fall, message in enumerate(changes)}
         self._rank: dict[str, int] = {}
+        self._free: list[int] = []
         self.drawn = 0
 
     def delays(self, who: str, way: Way, usual: Distribution) -> Sampler:
-        ranks, changes = self._rank, self._changes
+        ranks, falls = self._rank, self._changes
         if who not in ranks:
-            ranks[who] = self._stream.below(RANKS)
-        usually = menu(usual)[0] or 1
+            self._free = self._free or list(range(RANKS))
+            ranks[who] = self._free.pop(self._stream.below(len(self._free)))
+        by_rank = _slower(menu(usual)[0])
 
         def draw() -> int:
             self.drawn += 1
-            if self.drawn in changes:
-                ranks[who] = RANKS - 1
-            return int(usually * SPREAD ** ranks[who])
+            if self.drawn in falls:
+                ranks[who] = falls[self.drawn]
+            return by_rank[ranks[who]]
 
         return draw
 
     def once(self, who: str, way: Way, usual: Distribution, drawn: int) -> int:
         return self._stream.pick(menu(usual))
+
+
+@cache
+def _slower(quick: int) -> list[int]:
+    """How long a message takes at each priority; the first is at least a tie long, so that there is something to multiply."""
+    quick = max(quick, 1)
+    lowest = RANKS + FALLS - 1
+    spread = next((each for each in range(SPREAD, 1, -1) if quick * each**lowest <= SLOWEST), 2)
+    return [quick * spread**rank for rank in range(lowest + 1)]
 
 
 class Resumed(Chosen):

@@ -10,10 +10,8 @@ import gc
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from multiprocessing import active_children
 from typing import NamedTuple
 
 from sim.cluster import REQUEST_TIMEOUT
@@ -21,6 +19,7 @@ from sim.collector import sweep, uncollected
 from sim.ending import told_to_differ
 from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
+from sim.hunt.crew import crew
 from sim.hunt.plans import Travel, plans
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
@@ -142,8 +141,7 @@ class Hunt:
     def _pool(self, stack: ExitStack) -> Callable[[Sequence[Probe]], Callable[[], Iterable[Trial]]]:
         # What the survey has left behind would be copied into each process, and again at each fault.
         gc.collect()
-        pool = ProcessPoolExecutor(self.jobs, initializer=_adopt, initargs=(self.scenario,))
-        stack.callback(_end, pool)
+        pool = stack.enter_context(crew(self.jobs, _adopt, self.scenario))
         return lambda chunk: pool.submit(_attempts, chunk).result
 
     def _chunk(self) -> list[Probe]:
@@ -226,21 +224,11 @@ def _writes(row: Row) -> bool:
     return row["what"] in (*WRITES, "execute", "executed")
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    """Nobody waits for what is still under way; a second ^C could leave processes behind that wait for work for ever."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in active_children():
-        process.terminate()
-
-
 _runner: list[Runner] = []
 
 
 def _adopt(scenario: Scenario) -> None:
     """A process of the pool begins: all its runs are of this scenario."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _runner[:] = [Runner(scenario)]
 
 

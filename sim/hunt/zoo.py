@@ -1,4 +1,9 @@
-"""The bug zoo as a whole: each bug is looked for with its mutation, made small, and must not be there without it."""
+"""The bug zoo as a whole: each bug is looked for with its mutation, made small, and must not be there without it.
+
+An entry tells its bug by a fault plan and a seed of its own. A hunt is not told these: it gets the scenario and has to find the
+faults and the schedule. Faults that no strategy draws are what the entry is about and stay: a user who deletes, a node that
+drains, an executor that hangs.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +12,32 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
+from sim.collector import uncollected
 from sim.hunt.case import Case, data_of, record
 from sim.hunt.schedules import FewValued
-from sim.hunt.search import Budget
+from sim.hunt.search import Budget, Hunt
 from sim.hunt.shrink import Shrink
+from sim.hunt.strategies import DRAWN
+from sim.hunt.strategies.strategy import schedule_of
+from sim.hunt.trial import attempt
 from sim.load import load, zoo
 from sim.scenario import Scenario
 from sim.schedule import Drawn, Schedule
 from sim.world import World
 
 MOST = 100
-"""Schedules tried for a bug."""
+"""Schedules tried for a bug whose faults are told."""
+BUDGET = 1_000
+"""Schedules a hunt may try, fewer where a run is long: so many messages in all, but LEAST schedules."""
+MESSAGES = 150_000
+LEAST = 50
 CLEAN = 3
 """Seeds without the mutation, beside the entry's own."""
 
 
 class Found(NamedTuple):
-    """`schedules` needed (0: not found), real `seconds`, `size` of the smallest case (see Size);
+    """`schedules`: how many a hunt needed (0: more than `budget`), `own`: how many when told the entry's own faults and seed
+    (0: not found), with real `seconds`, `size` of the smallest case (see Size);
     `clean`: whether the product without the mutation has none of it."""
 
     name: str
@@ -33,13 +47,15 @@ class Found(NamedTuple):
     mutation: str
     invariant: str
     schedules: int
+    budget: int
+    own: int
     seconds: float
     size: tuple[int, ...]
     clean: bool
 
     @property
     def ok(self) -> bool:
-        return self.schedules > 0 and self.clean
+        return self.own > 0 and self.clean
 
 
 def tour(names: Sequence[str], jobs: int, shrinking: float) -> Iterator[Found]:
@@ -59,7 +75,7 @@ def look_for(name: str, shrinking: float) -> Found:
     wanted = scenario.expect["violates"]
     invariant = wanted if isinstance(wanted, str) else wanted[0]
     started = time.perf_counter()
-    schedules, case = _first(scenario, invariant)
+    own, case = _first(scenario, invariant)
     seconds = time.perf_counter() - started
     size: tuple[int, ...] = (0, 0, 0, 0, 0)
     if case is not None and shrinking:
@@ -72,11 +88,37 @@ def look_for(name: str, shrinking: float) -> Found:
         bug.id,
         ", ".join(scenario.mutations),
         invariant,
-        schedules,
+        *hunted(scenario),
+        own,
         seconds,
         size,
         _clean(scenario),
     )
+
+
+def hunted(scenario: Scenario) -> tuple[int, int]:
+    """How many schedules the default strategy needs to break something that holds without the mutation, all else being equal
+    (0: more than it may try); and how many it may try."""
+    bare = untold(scenario)
+    mended = bare.model_copy(update={"mutations": ()})
+    strategy = Hunt(bare).strategy
+    budget = max(LEAST, min(BUDGET, MESSAGES // max(strategy.ground.messages, 1)))
+    with uncollected():
+        for number in range(1, budget + 1):
+            probe = strategy.probe()
+            if probe is None:
+                break
+            trial = attempt(bare, probe, schedule_of(probe))
+            strategy.learn(trial)
+            if trial.broken is not None and attempt(mended, probe, schedule_of(probe)).broken is None:
+                return number, budget
+    return 0, budget
+
+
+def untold(scenario: Scenario) -> Scenario:
+    """The scenario without its own seed, schedule, and faults that a strategy could draw."""
+    deeds = tuple(each for each in scenario.faults if each.fault not in DRAWN)
+    return scenario.model_copy(update={"faults": deeds, "seed": 0, "schedule": None, "expect": {}})
 
 
 def _first(scenario: Scenario, invariant: str) -> tuple[int, Case | None]:

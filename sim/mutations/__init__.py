@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 
 from sim.mutations.dispatchers import DISPATCHERS
+from sim.mutations.jobs import JOBS
 from sim.mutations.kubernetes import KUBERNETES
 from sim.mutations.latent import LATENT
 from sim.mutations.models import MODELS
@@ -27,6 +28,7 @@ MUTATIONS: dict[str, Mutation] = {
     **LATENT,
     **WORKLOADS,
     **MODELS,
+    **JOBS,
 }
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from foreman.agent.agent import AgentParts
+from foreman.executors.jobmode import JobMode
 from foreman.executors.native import NativeExecutor
 from foreman.operator import OperatorParts
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a run is composed of: how clients are wrapped, the parts of operators and agents, and what works by models."""
+    """What a run is composed of: how clients are wrapped, the parts of operators and agents, what works by models, and
+    what looks after Jobs."""
 
     wrap: Callable[[Any], Any] = lambda cluster: cluster
     operator: OperatorParts = field(default_factory=OperatorParts)
     agent: AgentParts = field(default_factory=AgentParts)
     native: type[NativeExecutor] = NativeExecutor
+    jobs: type[JobMode] = JobMode
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,7 @@ def operator(**parts: Any) -> Callable[[Product], Product]:
 
 def agent(**parts: Any) -> Callable[[Product], Product]:
     return lambda product: replace(product, agent=replace(product.agent, **parts))
+
+
+def jobs(kind: type[JobMode]) -> Callable[[Product], Product]:
+    return lambda product: replace(product, jobs=kind)

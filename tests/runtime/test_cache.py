@@ -270,6 +270,21 @@ def test_the_answer_to_a_write_that_comes_after_the_deletion_does_not_raise_the_
     assert cached(cache) == {}
 
 
+def test_an_answer_is_believed_whose_event_the_watch_has_missed() -> None:
+    """A claim whose answer was lost, and whose event too, is seen by asking: else the agent would try to claim it for ever."""
+    lab = Lab()
+    cache = started(lab, Lossy(lab.client(lab.process()), lambda event: event.type == "MODIFIED"))
+    task = create(lab, "a")
+    lab.advance(1)
+    answer = move(lab, task, phase=Phase.PENDING)
+    create(lab, "b")
+    lab.advance(1)
+    assert cached(cache)["default/a"] == task
+    assert cache.position > int(answer.version)
+    cache.observe(answer)
+    assert cached(cache)["default/a"] == answer
+
+
 def test_a_list_older_than_an_own_write_does_not_take_it_away() -> None:
     play = Play()
     play.write("a", False)

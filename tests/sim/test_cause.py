@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from cli_kit import cli, one_line
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from sim.hunt.case import record
-from sim.hunt.cause import NotFailing, cause
+from sim.hunt.cause import NotFailing, Search, cause, wilson
 from sim.hunt.record import recorded, save
 from sim.hunt.schedules import FewValued
 from sim.load import check, load
@@ -60,8 +63,66 @@ def test_from_the_inevitable_moment_on_no_branch_gets_away(failing: Scenario) ->
     assert ": " in sure.event
 
 
-def test_two_calls_tell_the_same(failing: Scenario) -> None:
-    assert cause(failing, BRANCHES) == cause(failing, BRANCHES)
+def test_several_processes_tell_the_same_as_one(failing: Scenario) -> None:
+    assert cause(failing, BRANCHES) == cause(failing, BRANCHES, jobs=2)
+
+
+def test_few_moments_are_enough_and_the_one_found_is_looked_at_harder(failing: Scenario) -> None:
+    seen: list[tuple[int, int]] = []
+    found = cause(failing, BRANCHES, progress=lambda search: seen.append((len(search.counts), search.least)))
+    assert len(found.moments) <= seen[-1][1] + 3 < found.moments[-1].messages
+    assert found.inevitable is not None
+    assert found.inevitable.branches == 4 * BRANCHES
+    assert found.inevitable.interval[0] > 0.9
+
+
+class Interrupted:
+    """^C after so many moments."""
+
+    def __init__(self, moments: int) -> None:
+        self.moments = moments
+
+    def __call__(self, search: Search) -> None:
+        if len(search.counts) == self.moments:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("moments", [1, 2, 10])
+def test_an_interrupted_search_tells_what_it_knows(failing: Scenario, moments: int) -> None:
+    found = cause(failing, BRANCHES, progress=Interrupted(moments))
+    assert found.interrupted
+    assert len(found.moments) == moments
+    whole = {each.messages: each for each in cause(failing, BRANCHES).moments}
+    assert all(each.fails <= whole[each.messages].fails for each in found.moments)
+
+
+def test_the_command_ends_at_an_interrupt_with_what_is_known(failing: Scenario, tmp_path: Path, monkeypatch) -> None:
+    from foreman.cli import app
+
+    file, _ = save(failing, tmp_path)
+    share = Search.share
+    monkeypatch.setattr(Search, "share", lambda self, *more: (share(self, *more), Interrupted(5)(self))[0])
+    done = CliRunner().invoke(app, ["sim", "cause", str(file), "--branches", "3", "--jobs", "1", "--json"])
+    assert done.exit_code == 130
+    told = json.loads(done.stdout)
+    assert told["interrupted"]
+    assert len(told["moments"]) == 5
+
+
+@given(st.integers(1, 500), st.data())
+def test_an_interval_holds_the_share_and_narrows_with_more_branches(branches: int, data: st.DataObject) -> None:
+    fails = data.draw(st.integers(0, branches))
+    low, high = wilson(fails, branches)
+    assert 0 <= low <= fails / branches <= high <= 1
+    assert wilson(4 * fails, 4 * branches)[1] - wilson(4 * fails, 4 * branches)[0] < high - low
+
+
+@pytest.mark.parametrize(
+    ("fails", "branches", "low", "high"),
+    [(0, 40, 0.0, 0.0876), (40, 40, 0.9124, 1.0), (20, 40, 0.3520, 0.6480), (1, 10, 0.0179, 0.4042)],
+)
+def test_the_interval_is_the_one_of_the_tables(fails: int, branches: int, low: float, high: float) -> None:
+    assert wilson(fails, branches) == pytest.approx((low, high), abs=5e-5)
 
 
 def test_a_run_that_does_not_fail_has_no_cause(failing: Scenario) -> None:

@@ -318,6 +318,32 @@ def what_the_node_had_a_moment_ago(court: Court) -> None:
     court.assign()
 
 
+@breaks("capability")
+def a_node_deleted_long_ago(court: Court) -> None:
+    court.pending()
+    court.server.delete("user", court.server.get("test", "FleetNode", "n1"))
+    court.wait(CAPABILITY_GRACE // SECOND + 1)
+    court.assign()
+
+
+@keeps("capability")
+def a_node_deleted_a_moment_ago_however_long_it_had_been_there(court: Court) -> None:
+    court.pending()
+    court.wait(CAPABILITY_GRACE // SECOND + 1)
+    court.server.delete("user", court.server.get("test", "FleetNode", "n1"))
+    court.wait(CAPABILITY_GRACE // SECOND - 1)
+    court.assign()
+
+
+@keeps("capability")
+def a_node_deleted_while_the_scheduler_was_frozen_or_told_nothing(court: Court) -> None:
+    court.pending()
+    court.server.delete("user", court.server.get("test", "FleetNode", "n1"))
+    court.wait(CAPABILITY_GRACE // SECOND + 1)
+    court.checkers.blind_until = {"op": court.time}.__getitem__
+    court.assign()
+
+
 @keeps("capability")
 def a_node_that_fits(court: Court) -> None:
     court.pending(requiredCapability={"accelerator": "metal", "minRAMGB": 32})
@@ -361,6 +387,27 @@ def a_claim_taken_from_a_silent_node(court: Court) -> None:
 def an_assignment_taken_back_that_nobody_claimed(court: Court) -> None:
     court.pending()
     court.assign()
+    court.release(strikes={"n1": 1})
+
+
+@keeps("earned-expiry")
+def a_node_that_beats_while_the_write_is_on_its_way(court: Court) -> None:
+    court.running()
+    court.wait(91)
+    sent = court.time
+    court.wait(95)
+    court.beat()
+    court.checkers.sent = lambda: sent
+    court.release(strikes={"n1": 1})
+
+
+@breaks("earned-expiry")
+def a_write_sent_before_the_node_was_silent_for_long(court: Court) -> None:
+    court.running()
+    court.wait(60)
+    sent = court.time
+    court.wait(60)
+    court.checkers.sent = lambda: sent
     court.release(strikes={"n1": 1})
 
 

@@ -15,5 +15,5 @@ class Pct(Strategy):
     def probe(self) -> Probe:
         stream = self.seeded()
         depth = 1 + self.number % DEPTH
-        changes = sorted(1 + stream.below(max(self.ground.messages, 1)) for _ in range(depth - 1))
+        changes = [1 + stream.below(max(self.ground.messages, 1)) for _ in range(depth - 1)]
         return Probe(self.name, self.number, seed_of(stream), swerves=tuple((at, 0) for at in changes))

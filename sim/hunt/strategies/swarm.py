@@ -32,8 +32,8 @@ class Swarm(Strategy):
 
     def probe(self) -> Probe:
         stream = self.seeded()
-        sorts = [name for name in _SORTS if stream.chance(0.25)] or [stream.pick(tuple(_SORTS))]
-        drafts = [_SORTS[sort](self, stream) | {"fault": sort} for sort in sorts for _ in range(1 + stream.below(MOST))]
+        sorts = [name for name in SORTS if stream.chance(0.25)] or [stream.pick(tuple(SORTS))]
+        drafts = [SORTS[sort](self, stream) | {"fault": sort} for sort in sorts for _ in range(1 + stream.below(MOST))]
         faults = tuple(Fault.model_validate(draft) for draft in drafts)
         return Probe(self.name, self.number, seed_of(stream), faults)
 
@@ -71,7 +71,7 @@ def _outage(swarm: Swarm, stream: Stream) -> Draft:
     return {"at": swarm.time(stream), "for": f"{stream.pick(SPANS)}s"}
 
 
-_SORTS: Mapping[str, Callable[[Swarm, Stream], Draft]] = {
+SORTS: Mapping[str, Callable[[Swarm, Stream], Draft]] = {
     "crash": Swarm.lasting,
     "freeze": Swarm.lasting,
     "partition": lambda swarm, stream: swarm.lasting(stream) | {"direction": stream.pick(("both", "out", "in"))},

@@ -1,0 +1,36 @@
+"""Several processes that end with the one that began them, at ^C too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@contextmanager
+def crew(jobs: int, adopt: Callable[[T], None], what: T) -> Iterator[ProcessPoolExecutor]:
+    """A pool of so many processes, each of which begins by `adopt(what)`."""
+    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(adopt, what))
+    try:
+        yield pool
+    finally:
+        _end(pool)
+
+
+def _begin(adopt: Callable[[T], None], what: T) -> None:
+    import signal
+
+    # ^C reaches all processes of a terminal: it is for the first one to end the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt(what)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Nobody waits for what is still under way; a second ^C could leave processes behind that wait for work for ever."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in active_children():
+        process.terminate()
