@@ -63,8 +63,9 @@ class Endpoint:
         self.tap: Tap | None = None
         self.watch: type[Watch] = Watch
         self.watches: dict[Watch, None] = {}
-        # What the store answers whatever the replica or the state of the client.
-        verbs = DIRECT if stale_lists else (*DIRECT, "list")
+        verbs = (
+            DIRECT if stale_lists else (*DIRECT, "list")
+        )  # the store answers, whatever the replica or the client's state
         self.direct: dict[str, Callable[..., Any]] = {verb: getattr(server, verb) for verb in verbs}
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)

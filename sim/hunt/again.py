@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 from sim.collector import uncollected
 from sim.hunt.case import data_of
@@ -17,7 +17,7 @@ from sim.hunt.strategies.swarm import Swarm
 from sim.hunt.trial import faulty, played
 from sim.scenario import Scenario
 from sim.schedule import Recorded, Schedule
-from sim.trace import Trace
+from sim.trace import Row, Trace
 from sim.world import World
 
 
@@ -31,16 +31,16 @@ class Written(NamedTuple):
 
 
 class _Sha:
-    """A sink for a trace: a checksum of its lines but the first, which names the scenario."""
+    """A checksum of the rows of a trace but the first, which names the scenario."""
 
     def __init__(self) -> None:
         self.sha = hashlib.sha256()
-        self.lines = 0
+        self.rows = 0
 
-    def write(self, text: str) -> None:
-        if self.lines:
-            self.sha.update(text.encode())
-        self.lines += 1
+    def put(self, row: Row) -> None:
+        if self.rows:
+            self.sha.update(json.dumps(row).encode())
+        self.rows += 1
 
 
 def write(scenario: Scenario, seeds: Sequence[int]) -> Iterator[Written]:
@@ -67,6 +67,6 @@ def differing(written: Sequence[Written]) -> list[int]:
 def _run(scenario: Scenario, schedule: Schedule | None = None) -> tuple[str, str]:
     """Checksums of a run by `schedule`, or by its own."""
     sha = _Sha()
-    trace = Trace(sink=cast("IO[str]", sha))
+    trace = Trace(sink=sha.put)
     world = played(World(scenario, schedule=schedule, trace=trace))
     return world.digest.hexdigest(), sha.sha.hexdigest()
