@@ -63,9 +63,7 @@ class Endpoint:
         self.tap: Tap | None = None
         self.watch: type[Watch] = Watch
         self.watches: dict[Watch, None] = {}
-        verbs = (
-            DIRECT if stale_lists else (*DIRECT, "list")
-        )  # the store answers, whatever the replica or the client's state
+        verbs = DIRECT if stale_lists else (*DIRECT, "list")  # answered by the store, whatever the replica
         self.direct: dict[str, Callable[..., Any]] = {verb: getattr(server, verb) for verb in verbs}
         self._connections = 0
         self._commits: deque[tuple[int, int]] = deque(maxlen=server.history)
