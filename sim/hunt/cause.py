@@ -8,7 +8,7 @@ more of them, and with each moment goes the interval in which its probability li
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import sqrt
 from typing import NamedTuple
@@ -127,7 +127,7 @@ def cause(scenario: Scenario, branches: int = BRANCHES, jobs: int = 1, progress:
     if not search.counts:
         raise KeyboardInterrupt
     moments = {messages: _moment(search, messages) for messages in sorted(search.counts)}
-    before, after = _steepest(dict(_side_by_side(search.shares)) if whole else search.shares)
+    before, after = _rise(search.shares, 1 if whole else search.last)
     return Cause(
         run.violation,
         tuple(moments.values()),
@@ -157,10 +157,6 @@ def _inevitable(search: Search, moments: Mapping[int, Moment]) -> Moment | None:
     return surely if surely.share == 1 and (surely.messages < search.last or search.last == 0) else None
 
 
-def _side_by_side(shares: Mapping[int, float]) -> Iterator[tuple[int, float]]:
-    yield from ((each, share) for each, share in shares.items() if each - 1 in shares or each + 1 in shares)
-
-
 def _halve(share: Callable[[int], float], low: int, high: int) -> None:
     """Look in between, where the share rises most, until it is one message that it rises by."""
     while high - low > 1:
@@ -173,5 +169,11 @@ def _halve(share: Callable[[int], float], low: int, high: int) -> None:
 
 def _steepest(shares: Mapping[int, float]) -> tuple[int, int]:
     """The neighbours between which the share rises most."""
+    return _rise(shares, max(shares))
+
+
+def _rise(shares: Mapping[int, float], apart: int) -> tuple[int, int]:
+    """The same of neighbours that are at most so many messages apart."""
     first = min(shares)
-    return max(pairwise(sorted(shares)), key=lambda two: shares[two[1]] - shares[two[0]], default=(first, first))
+    close = (two for two in pairwise(sorted(shares)) if two[1] - two[0] <= apart)
+    return max(close, key=lambda two: shares[two[1]] - shares[two[0]], default=(first, first))

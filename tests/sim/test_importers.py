@@ -12,6 +12,7 @@ from sim.importers import azure, jsonl, openb, swf
 from sim.importers.lines import BadTrace
 from sim.load import BadScenario, parse
 from sim.scenario import Scenario
+from sim.schedule import Drawn
 from sim.workload import arrivals
 from sim.world import World
 
@@ -57,7 +58,7 @@ def created(scenario: Scenario) -> list[tuple[float, float, str]]:
     """(seconds, seconds, class) of each task, in the order in which the user creates them."""
     return [
         (each.at / 1e6, each.plan.duration / 1e6, work.of)
-        for each, work in zip(arrivals(scenario, 0), scenario.workload.listed, strict=True)
+        for each, work in zip(arrivals(scenario, 0, Drawn(0)), scenario.workload.listed, strict=True)
     ]
 
 
