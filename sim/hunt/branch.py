@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from foreman.durations import show
+from sim.collector import sweep, uncollected
 from sim.fault import WRITES, fault_names
 from sim.hunt.case import run_until_broken
 from sim.hunt.crew import crew
@@ -42,7 +43,12 @@ class Trunk(NamedTuple):
     def failing(self, messages: int, numbers: range) -> int:
         """Of these branches after so many messages, how many break the same invariant."""
         known = {(each.who, each.way, each.nth): each.takes for each in self.made[:messages]}
-        return sum(self._fails(messages, Resumed(known, FewValued(number)), number) for number in numbers)
+        fails = 0
+        with uncollected():
+            for number in numbers:
+                fails += self._fails(messages, Resumed(known, FewValued(number)), number)
+                sweep()
+        return fails
 
     def _fails(self, messages: int, schedule: Resumed, number: int) -> bool:
         coin = Stream(number, "cause/faults")
