@@ -18,7 +18,7 @@ def crew(jobs: int, adopt: Callable[[T], None], what: T) -> Iterator[ProcessPool
     try:
         yield pool
     finally:
-        _end(pool)
+        dismiss(pool)
 
 
 def _begin(adopt: Callable[[T], None], what: T) -> None:
@@ -29,8 +29,9 @@ def _begin(adopt: Callable[[T], None], what: T) -> None:
     adopt(what)
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    """Nobody waits for what is still under way; a second ^C could leave processes behind that wait for work for ever."""
-    pool.shutdown(wait=False, cancel_futures=True)
+def dismiss(pool: ProcessPoolExecutor) -> None:
+    """Nobody waits for what is still under way: its processes are ended first, then the pool, which notices. The other way
+    round a second ^C could leave processes behind that wait for work for ever, or the pool's thread on closed pipes."""
     for process in active_children():
         process.terminate()
+    pool.shutdown(cancel_futures=True)

@@ -7,9 +7,9 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import active_children
 from typing import NamedTuple
 
+from sim.hunt.crew import dismiss
 from sim.sweep.cell import Cell, Row, labels, run
 
 AHEAD = 4
@@ -62,9 +62,7 @@ def processes(jobs: int | None) -> Iterator[Workers]:
     try:
         yield Workers(pool, count)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in active_children():
-            process.terminate()
+        dismiss(pool)
 
 
 def _deaf() -> None:

@@ -17,7 +17,7 @@ TOKEN = "tok-" + "7" * 20
 
 @asynccontextmanager
 async def hub(handler):
-    runner = web.ServerRunner(web.Server(handler))
+    runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
