@@ -15,16 +15,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sim.hunt.record import Replay, replay
+from sim.hunt.case import Case, case_of
+from sim.hunt.record import Replay, recorded, replay
 from sim.hunt.schedules import FewValued, Swerving
 from sim.hunt.search import Budget, Hunt
+from sim.hunt.shrink import Shrink
 from sim.load import check, load
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import Schedule
 from sim.world import World
 
-__all__ = ["Product", "Replay", "hunt", "replay", "schedules", "world"]
+__all__ = ["Product", "Replay", "hunt", "recorded", "replay", "schedules", "world"]
 
 Given = Scenario | Mapping[str, Any] | str | Path
 
@@ -36,6 +38,13 @@ class Hunted(Hunt):
         """AssertionError that tells what was found, in which schedule."""
         if self.found is not None:
             raise AssertionError(f"{self.found.broken} in {self.found.probe}")
+
+    def smallest(self, tries: int = 500) -> Case:
+        """What was found, made as small as so many runs can make it. ValueError if the hunt was clean."""
+        case = case_of(self.scenario, self.found, self.product) if self.found is not None else None
+        if case is None:
+            raise ValueError("nothing was found")
+        return Shrink(case, Budget(tries, None), self.product).run()
 
 
 def hunt(
