@@ -21,14 +21,14 @@ from sim.collector import uncollected
 from sim.ending import told_to_differ
 from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
-from sim.hunt.plans import Travel, plans
+from sim.hunt.plans import Planned, Travel, plans
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
 from sim.hunt.strategies.portfolio import Portfolio
 from sim.hunt.strategies.single import SingleFault
 from sim.hunt.strategies.strategy import schedule_of
 from sim.hunt.trial import Probe, Trial, attempt, gravity
-from sim.hunt.walk import POSSIBLE, Walk
+from sim.hunt.walk import POSSIBLE, Walk, places
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import menu
@@ -148,7 +148,7 @@ class Hunt:
 
     def _chunk(self) -> list[Probe]:
         probes: list[Probe] = []
-        while len(probes) < self.chunk and (probe := self.strategy.probe()) is not None:
+        while (len(probes) < self.chunk or self.strategy.amid) and (probe := self.strategy.probe()) is not None:
             probes.append(probe)
         return probes
 
@@ -191,8 +191,12 @@ def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | Non
     """One run with every message as quick as can be."""
     swerving = Swerving({})
     trace = Trace() if strategy in (Portfolio.name, SingleFault.name) else None
-    world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1).run()
-    planned = plans(trace.rows, _travel(scenario), _doubles(scenario, product, trace.rows)) if trace is not None else []
+    world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1)
+    order = places(world)
+    world.run()
+    planned: list[Planned] = []
+    if trace is not None:
+        planned = plans(trace.rows, order, _travel(scenario), _doubles(scenario, product, trace.rows))
     span = world.stats.last_ended or world.now()
     return Ground(scenario, seed, swerving.drawn, span, planned)
 
