@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -60,6 +60,8 @@ class Planned(NamedTuple):
     place: Place
     nth: int
     why_not: str
+    call: int = 0
+    """The request of the run upon which the message is sent, or that it is."""
 
     @property
     def fault(self) -> Fault:
@@ -72,6 +74,10 @@ class Planned(NamedTuple):
         return Fault.model_validate({"fault": self.sort, "on": on, **late, **away})
 
 
+Order = tuple[int, int]
+"""(requests so far, messages so far)"""
+
+
 class Travel(NamedTuple):
     """Microseconds a request of the run takes to the API server."""
 
@@ -79,19 +85,19 @@ class Travel(NamedTuple):
     most: int
 
 
-def plans(rows: Sequence[Row], travel: Travel, doubles: frozenset[str] = frozenset()) -> list[Planned]:
+def plans(
+    rows: Sequence[Row], order: Mapping[Place, Order], travel: Travel, doubles: frozenset[str] = frozenset()
+) -> list[Planned]:
     """In the order in which they strike. `rows`: the trace of the run without them, in which requests `travel` so long;
-    `doubles`: the processes that write the same when all of their events come twice."""
+    `order`: of its messages; `doubles`: the processes that write the same when all of their events come twice."""
     alike = _replicas(rows)
     found = [*_at_writes(rows, alike), *_at_events(rows, _acting(rows, travel), alike, doubles)]
-    return [planned for _, planned in sorted(found, key=lambda each: each[0])]
+    never = NEVER, 0
+    found.sort(key=lambda each: order.get(each.place, never))
+    return [each._replace(call=order.get(each.place, never)[0]) for each in found]
 
 
-Order = tuple[int, int]
-"""(row after whose request it is, 0 for the request itself and 1 for what is sent upon it)"""
-
-
-def _at_writes(rows: Sequence[Row], alike: frozenset[int]) -> Iterator[tuple[Order, Planned]]:
+def _at_writes(rows: Sequence[Row], alike: frozenset[int]) -> Iterator[Planned]:
     count: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     landed: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     beats, commits, deleted = _beats(rows), _commits(rows), _deleted(rows)
@@ -108,21 +114,20 @@ def _at_writes(rows: Sequence[Row], alike: frozenset[int]) -> Iterator[tuple[Ord
         for name in AT_WRITES:
             same = name == "lose-reply" or (name == "delay-request" and again)
             why_not = skipped or (REFUSED if same and at not in commits else "")
-            yield (at, 0), Planned(name, place, place.nth, why_not)
+            yield Planned(name, place, place.nth, why_not)
         moment = (row["actor"], row["t"])
         for name in AT_COMMITS:
             why_not = NOTHING if at not in commits else skipped
             if not why_not and name != "error-after-commit" and moment in moments:
                 why_not = MOMENT
-            yield (at, 0), Planned(name, place, max(landed[about], 1), why_not)
+            yield Planned(name, place, max(landed[about], 1), why_not)
         if at in commits and not skipped:
             moments.add(moment)
 
 
 def _at_events(
     rows: Sequence[Row], acted: set[int], alike: frozenset[int], doubles: frozenset[str]
-) -> Iterator[tuple[Order, Planned]]:
-    sent = {row.get("version"): at for at, row in enumerate(rows) if row["what"] in WRITES and row["outcome"] == "ok"}
+) -> Iterator[Planned]:
     count: defaultdict[tuple[str, str, str, str], int] = defaultdict(int)
     for at, row in enumerate(rows):
         if row["what"] != "event":
@@ -133,7 +138,7 @@ def _at_events(
         skipped = REPLICA if at in alike else "" if at in acted else UNREAD
         for name in AT_EVENTS:
             why_not = skipped or (DOUBLE if name == "duplicate-event" and place.actor in doubles else "")
-            yield (sent.get(row.get("version"), at), 1), Planned(name, place, place.nth, why_not)
+            yield Planned(name, place, place.nth, why_not)
 
 
 def _commits(rows: Sequence[Row]) -> set[int]:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from sim.cluster import REQUEST_TIMEOUT
@@ -20,14 +21,14 @@ from sim.ending import told_to_differ
 from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
 from sim.hunt.crew import crew
-from sim.hunt.plans import Travel, plans
+from sim.hunt.plans import Planned, Travel, plans
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of
 from sim.hunt.strategies.portfolio import Portfolio
 from sim.hunt.strategies.single import SingleFault
 from sim.hunt.strategies.strategy import schedule_of
 from sim.hunt.trial import Probe, Trial, attempt, gravity
-from sim.hunt.walk import POSSIBLE, Walk
+from sim.hunt.walk import POSSIBLE, Walk, places
 from sim.mutations import Product
 from sim.scenario import Scenario
 from sim.schedule import menu
@@ -145,10 +146,13 @@ class Hunt:
         return lambda chunk: pool.submit(_attempts, chunk).result
 
     def _chunk(self) -> list[Probe]:
-        """The next probes, no more than the budget has room for."""
+        """The next probes, no more than the budget has room for; those of one call in one chunk."""
         most, probes = self.budget.schedules, list[Probe]()
-        room = self.chunk if most is None else min(self.chunk, most - self._begun)
-        while len(probes) < room and (probe := self.strategy.probe()) is not None:
+        left = inf if most is None else most - self._begun
+        while len(probes) < left and (len(probes) < self.chunk or self.strategy.amid):
+            probe = self.strategy.probe()
+            if probe is None:
+                break
             probes.append(probe)
         self._begun += len(probes)
         return probes
@@ -196,8 +200,12 @@ def _survey(scenario: Scenario, seed: int, strategy: str, product: Product | Non
     """One run with every message as quick as can be."""
     swerving = Swerving({})
     trace = Trace() if strategy in (Portfolio.name, SingleFault.name) else None
-    world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1).run()
-    planned = plans(trace.rows, _travel(scenario), _doubles(scenario, product, trace.rows)) if trace is not None else []
+    world = World(scenario, product=product, schedule=swerving, trace=trace, enough=1)
+    order = places(world)
+    world.run()
+    planned: list[Planned] = []
+    if trace is not None:
+        planned = plans(trace.rows, order, _travel(scenario), _doubles(scenario, product, trace.rows))
     span = world.stats.last_ended or world.now()
     return Ground(scenario, seed, swerving.drawn, span, planned)
 

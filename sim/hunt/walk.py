@@ -21,7 +21,7 @@ from sim.ending import calmed
 from sim.faults.ambush import of_event, of_request
 from sim.faults.sieve import Message
 from sim.hunt.footprint import Footprint
-from sim.hunt.plans import Place
+from sim.hunt.plans import Order, Place
 from sim.hunt.schedules import Swerving
 from sim.hunt.trial import Probe, Trial, settled, trial_of
 from sim.mutations import Product
@@ -29,6 +29,31 @@ from sim.scenario import Scenario
 from sim.world import World
 
 POSSIBLE = hasattr(os, "fork")
+
+
+def places(world: World) -> dict[Place, Order]:
+    """Filled as the run goes on: its messages in the order in which a walk comes by them."""
+    found: dict[Place, Order] = {}
+    latest = 0
+    passed: Counter[tuple[str, str, str, str]] = Counter()
+
+    def note(message: Message, actor: str) -> None:
+        about = actor, message.verb or message.type, message.kind, message.key
+        passed[about] += 1
+        found[Place(*about, passed[about])] = latest, len(found)
+
+    def request(request: Request) -> Fate | None:
+        nonlocal latest
+        latest += 1
+        note(of_request(request), request.actor)
+        return world.faults.ambushes.intercept(request)
+
+    def event(watch: Watch, event: Event) -> None:
+        note(of_event(watch, event), watch.cluster.actor)
+        world.faults.ambushes.meddle(watch, event)
+
+    world.endpoint.intercept, world.endpoint.meddle = request, event
+    return found
 
 
 class Walk:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sim.ending import ABSENT
 from sim.fault import Fault
+from sim.hunt import search
 from sim.hunt.case import case_of
 from sim.hunt.plans import DOUBLE, MOMENT, NOTHING, OVERTAKEN, REFUSED, REPLICA, UNREAD, Planned
 from sim.hunt.record import recorded, replay, save
@@ -18,7 +20,7 @@ from sim.hunt.search import Budget, Hunt, Runner
 from sim.hunt.shrink import Shrink
 from sim.hunt.strategies import STRATEGIES, SingleFault
 from sim.hunt.trial import Probe, Trial, attempt
-from sim.hunt.walk import POSSIBLE
+from sim.hunt.walk import POSSIBLE, Walk
 from sim.load import check
 from sim.trace import Trace
 from sim.world import World
@@ -159,6 +161,22 @@ def test_a_scenario_that_announces_what_differs_is_held_to_the_rest() -> None:
 def test_several_processes_find_what_one_does() -> None:
     one, two = (Hunt(check(CLAIM), SingleFault.name, Budget(80, None), jobs).run().coverage for jobs in (1, 2))
     assert (one.paths, one.states, one.checked) == (two.paths, two.states, two.checked)
+
+
+@pytest.mark.skipif(not POSSIBLE, reason="without os.fork there is no walk")
+def test_no_process_has_to_begin_its_walk_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Walk] = []
+
+    class Counted(Walk):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            begun.append(self)
+
+    monkeypatch.setattr(search, "Walk", Counted)
+    hunt = hunt_of()
+    hunt.chunk = 1
+    assert hunt.run().coverage.schedules > 100
+    assert len(begun) <= 2, "one more for the lost requests that are not the late ones"
 
 
 def test_the_strategy_is_one_of_all() -> None:

@@ -20,11 +20,15 @@ class Portfolio(Strategy):
     def probe(self) -> Probe | None:
         for _ in self.members:
             member = self.members[self._turn % len(self.members)]
-            self._turn += 1
             found = member.probe()
+            self._turn += not member.amid
             if found is not None:
                 return found
         return None
+
+    @property
+    def amid(self) -> bool:
+        return self.members[self._turn % len(self.members)].amid
 
     def learn(self, trial: Trial) -> None:
         for member in self.members:

@@ -23,6 +23,7 @@ class SingleFault(Strategy):
         self.planned = len(self._plans)
         self.pruned = Counter(each.why_not for each in ground.plans if each.why_not)
         self.tried = 0
+        self._last = -1
 
     def probe(self) -> Probe | None:
         queue = self._plans or self._again
@@ -30,7 +31,13 @@ class SingleFault(Strategy):
             return None
         plan = queue.popleft()
         self.number += 1
+        self._last = plan.call
         return Probe(self.name, self.number, self.ground.scenario.seed, (plan.fault,), place=plan.place)
+
+    @property
+    def amid(self) -> bool:
+        """A walk that has passed a place does not come back to it."""
+        return bool(self._plans) and self._plans[0].call == self._last
 
     def learn(self, trial: Trial) -> None:
         self.tried += 1

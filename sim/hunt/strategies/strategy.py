@@ -42,6 +42,11 @@ class Strategy:
     def learn(self, trial: Trial) -> None:
         """A probe of this strategy has been run."""
 
+    @property
+    def amid(self) -> bool:
+        """Whether the next probe belongs with the last, so that one process should run both."""
+        return False
+
     def covered(self) -> Iterable[str]:
         """What the hunt may claim to have shown, in sentences; none is none."""
         return ()
