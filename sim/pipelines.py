@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from foreman.api import AgenticTask, Workload, WorkloadPhase, from_wire
+from foreman.api import AgenticTask, Workload, WorkloadPhase, parse
 from foreman.decide.pipeline.render import owner_uid, step_of
 from sim.apiserver import ApiServer
 from sim.draw import Stream
@@ -44,16 +44,7 @@ async def sow(scenario: Scenario, process: Process, create: Callable[[Workload],
 
 
 def _workload(name: str, seed: WorkloadSeed) -> Workload:
-    made = from_wire(
-        {
-            "apiVersion": "foreman.llmkube.dev/v1alpha1",
-            "kind": "Workload",
-            "metadata": {"name": name, "namespace": seed.namespace},
-            "spec": seed.spec,
-        }
-    )
-    assert isinstance(made, Workload)
-    return made
+    return parse(Workload, {"metadata": {"name": name, "namespace": seed.namespace}, "spec": seed.spec})
 
 
 class ChildPlans(dict[str, Plan]):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from foreman.api import ANNOTATION_AUDITED, IN_FLIGHT, TERMINAL, AgenticTask, Phase
 from sim.selection import Change
 
 _SCHEDULED, _RUNNING = Phase.SCHEDULED, Phase.RUNNING
-_HELD = (Phase.RUNNING, Phase.VERIFYING)
+HELD = (Phase.RUNNING, Phase.VERIFYING)
 
 
 class Stats:
@@ -69,7 +69,7 @@ class Stats:
         move = was, phase = before.phase, after.phase
         self._moves[move] += 1
         now = self.now()
-        if was in _HELD and phase not in _HELD:
+        if was in HELD and phase not in HELD:
             self.busy += now - self._claimed.pop(key, now)
         if phase is _SCHEDULED:
             self.attempts += 1
@@ -117,9 +117,7 @@ class Stats:
         waits = sorted(self.waits)
         if not waits:
             return {"p50": 0.0, "p95": 0.0, "max": 0.0}
-        count = len(waits)
-        ranks = {"p50": (count * 50 + 99) // 100, "p95": (count * 95 + 99) // 100, "max": count}
-        return {name: waits[rank - 1] / 1e6 for name, rank in ranks.items()}
+        return {"p50": nearest_rank(waits, 50) / 1e6, "p95": nearest_rank(waits, 95) / 1e6, "max": waits[-1] / 1e6}
 
     def makespan(self) -> int:
         """From the first creation to the last end, 0 when nothing has ended."""
@@ -128,6 +126,11 @@ class Stats:
     def busy_until(self, now: int) -> int:
         """Slot-microseconds spent Running, unfinished claims included."""
         return self.busy + sum(now - since for since in self._claimed.values())
+
+
+def nearest_rank(ordered: Sequence[int], percent: int) -> int:
+    """The percentile of sorted values, at least one, that is one of them."""
+    return ordered[(len(ordered) * percent + 99) // 100 - 1]
 
 
 def _audited(task: AgenticTask) -> bool:

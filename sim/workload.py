@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from foreman.api import Agent, AgenticTask, ObjectMeta, Provider, from_wire
+from foreman.api import Agent, AgenticTask, ObjectMeta, Provider, parse
 from sim.draw import Distribution, Fixed, Sampler, Stream, Weighted
 from sim.executor import Plan
 from sim.names import generated_name, number_width
@@ -127,20 +127,10 @@ def _explicit(scenario: Scenario, seed: int, schedule: Schedule) -> Iterator[Arr
 
 @once
 def _written(tasks: Mapping[str, TaskSeed]) -> dict[str, AgenticTask]:
-    return {name: _task(name, seeded) for name, seeded in tasks.items()}
-
-
-def _task(name: str, seeded: TaskSeed) -> AgenticTask:
-    made = from_wire(
-        {
-            "apiVersion": "foreman.llmkube.dev/v1alpha1",
-            "kind": "AgenticTask",
-            "metadata": {"name": name, "namespace": seeded.namespace},
-            "spec": seeded.spec,
-        }
-    )
-    assert isinstance(made, AgenticTask)
-    return made
+    return {
+        name: parse(AgenticTask, {"metadata": {"name": name, "namespace": seeded.namespace}, "spec": seeded.spec})
+        for name, seeded in tasks.items()
+    }
 
 
 def _generated(scenario: Scenario, workload: Workload, seed: int, schedule: Schedule) -> Iterator[Arrival]:

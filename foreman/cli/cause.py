@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from foreman.cli.refusal import refuse
-from foreman.cli.sim import PIPE_WIDTH, Seed, Sets, load_scenario
+from foreman.cli.sim import CORES, PIPE_WIDTH, Jobs, Seed, Sets, load_scenario
 
 if TYPE_CHECKING:
     from foreman.cli.meter import Reading
@@ -21,7 +20,7 @@ BAR = 20
 def cause(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A counterexample, or a scenario whose run fails.")],
     branches: Annotated[int, typer.Option(help="Continuations tried at each moment, at least.", min=1)] = 40,
-    jobs: Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)] = os.cpu_count() or 1,
+    jobs: Jobs = CORES,
     seed: Seed = None,
     sets: Sets = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foreman.cli.refusal import refuse
-from foreman.cli.sim import PIPE_WIDTH, File, Sets, load_scenario
+from foreman.cli.sim import CORES, PIPE_WIDTH, File, Jobs, Sets, load_scenario
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +33,7 @@ def hunt(
         str, typer.Option(help="random, swarm, pct, delay-bounded, single-fault, or portfolio: all of them in turn.")
     ] = "portfolio",
     budget: Annotated[str, typer.Option(metavar="60s|10000", help="Real time, or a number of schedules.")] = "60s",
-    jobs: Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)] = os.cpu_count() or 1,
+    jobs: Jobs = CORES,
     mutate: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Take this safeguard out of the product. Repeatable.")
     ] = None,

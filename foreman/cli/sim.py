@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field, e.g. --set workload.count=500. Repeatable."),
 ]
+Jobs = Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)]
+CORES = os.cpu_count() or 1
 Until = Annotated[
     str | None, typer.Option(metavar="DURATION", help="Stop at this virtual time at the latest, e.g. 90s or 2h.")
 ]

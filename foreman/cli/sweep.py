@@ -130,12 +130,20 @@ def place(jobs: int | None, address: str | None) -> AbstractContextManager[Worke
 
 def _run(made: Sweep, place: AbstractContextManager[Workers], quiet: bool) -> bool:
     """Whether ^C ended it. What was run is in the file in any case."""
-    from foreman.cli.progress import bar
+    from rich.console import Console
 
+    from foreman.cli.meter import Meter, Reading
+
+    def reading() -> Reading:
+        done = len(made.sheet.rows)
+        return Reading(done, made.total, f"{done:,} of {made.total:,}", ())
+
+    console = Console(stderr=True)
+    console.quiet = quiet or not console.is_terminal
     whole = False
     try:
-        with place as workers, bar("cells", made.total, made.total - len(made.cells), quiet) as step:
-            made.run(workers, lambda row: step())
+        with place as workers, Meter(console, "cells") as meter:
+            made.run(workers, lambda row: meter.show(reading))
             whole = True
     except KeyboardInterrupt:
         return True

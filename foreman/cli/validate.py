@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foreman.cli.refusal import refuse
+from foreman.cli.sim import CORES, Jobs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def validate(
         list[str] | None,
         typer.Option("--only", metavar="TEXT", help="Only families whose name has this in it. Repeatable."),
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)] = os.cpu_count() or 1,
+    jobs: Jobs = CORES,
     show: Annotated[bool, typer.Option("--list", help="Say what would be validated, and run nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array and nothing else.")] = False,
 ) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from foreman.cli.refusal import refuse
+from foreman.cli.sim import CORES, Jobs
 
 if TYPE_CHECKING:
     from sim.hunt.zoo import Found
@@ -20,7 +20,7 @@ def zoo(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Entries, e.g. beads-4657-check-then-act.")
     ] = None,
-    jobs: Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)] = os.cpu_count() or 1,
+    jobs: Jobs = CORES,
     shrink: Annotated[float, typer.Option(metavar="SECONDS", help="How long to make each smaller.", min=0)] = 0.5,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list and nothing else.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from foreman.durations import show
 from sim.collector import sweep, uncollected
+from sim.crew import crew
 from sim.fault import WRITES, fault_names
 from sim.hunt.case import run_until_broken
-from sim.hunt.crew import crew
 from sim.hunt.schedules import FewValued, Resumed
 from sim.hunt.trial import judged
 from sim.scenario import Scenario

@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 from sim.cluster import REQUEST_TIMEOUT
 from sim.collector import sweep, uncollected
+from sim.crew import crew
 from sim.ending import told_to_differ
 from sim.fault import WRITES, Fault
 from sim.hunt.coverage import Coverage
-from sim.hunt.crew import crew
 from sim.hunt.plans import Planned, Travel, plans
 from sim.hunt.schedules import Swerving
 from sim.hunt.strategies import Ground, Strategy, strategy_of

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
 from sim.collector import uncollected
+from sim.crew import crew
 from sim.hunt.case import Case, data_of, record
 from sim.hunt.schedules import FewValued
 from sim.hunt.search import Budget, Hunt
@@ -63,7 +63,7 @@ def tour(names: Sequence[str], jobs: int, shrinking: float) -> Iterator[Found]:
     if jobs == 1:
         yield from (look_for(name, shrinking) for name in names)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with crew(jobs) as pool:
         yield from pool.map(look_for, names, [shrinking] * len(names))
 
 

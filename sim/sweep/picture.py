@@ -10,10 +10,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from sim.analysis.plots.style import CYCLE
 from sim.sweep.sweep import Outcome, Vary
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
-"""Okabe and Ito (2008): told apart by the colour-blind too."""
+COLOURS = (*CYCLE, "#F0E442")
 LINES = 8
 MARKS = "osD^v<>P"
 APART = 0.08

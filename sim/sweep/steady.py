@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from foreman.api import Phase
 from sim.selection import Change
+from sim.stats import HELD, nearest_rank
 
 BATCH = 5
-_HELD = (Phase.RUNNING, Phase.VERIFYING)
 
 
 class Steady:
@@ -43,7 +43,7 @@ class Steady:
             if since is not None:
                 self.created.append(since)
                 self.waits.append(self.now() - since)
-        elif was in _HELD and phase not in _HELD:
+        elif was in HELD and phase not in HELD:
             self.busy.append((self._claimed.pop(key), self.now()))
 
     def told(self, cut: int, end: int, slots: int) -> dict[str, float]:
@@ -89,11 +89,10 @@ def stranding(held: Iterable[Span], waited: Iterable[Span], slots: int, begin: i
 
 def _ranks(waits: Sequence[int]) -> dict[str, float]:
     """Mean, nearest-rank percentiles and maximum of sorted waits; zeros of none."""
-    count = len(waits)
-    if not count:
+    if not waits:
         return dict.fromkeys(("mean", "p50", "p95", "p99", "max"), 0.0)
-    ranks = {"p50": (count * 50 + 99) // 100, "p95": (count * 95 + 99) // 100, "p99": (count * 99 + 99) // 100}
-    return {"mean": sum(waits) / count, **{name: waits[rank - 1] for name, rank in ranks.items()}, "max": waits[-1]}
+    ranks = {f"p{percent}": nearest_rank(waits, percent) for percent in (50, 95, 99)}
+    return {"mean": sum(waits) / len(waits), **ranks, "max": waits[-1]}
 
 
 def mser(series: Sequence[float]) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from sim.hunt.crew import dismiss
+from sim.crew import crew
 from sim.sweep.cell import Cell, Row, labels, run
 
 AHEAD = 4
@@ -58,16 +57,8 @@ def _row(future: Future[Row], cell: Cell) -> Row:
 def processes(jobs: int | None) -> Iterator[Workers]:
     """`jobs` processes; by default one for each core."""
     count = jobs or os.cpu_count() or 1
-    pool = ProcessPoolExecutor(count, initializer=_deaf)
-    try:
+    with crew(count) as pool:
         yield Workers(pool, count)
-    finally:
-        dismiss(pool)
-
-
-def _deaf() -> None:
-    """^C is for the parent, who ends its processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

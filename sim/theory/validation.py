@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from itertools import chain
 
+from sim.crew import crew
 from sim.theory import (
     birthday,
     choices,
@@ -91,11 +92,7 @@ def _results(todo: list[tuple[str, int]], jobs: int) -> Iterator[tuple[tuple[str
         for each in todo:
             yield each, replicate(*each)
         return
-    pool = ProcessPoolExecutor(jobs)
-    try:
+    with crew(jobs) as pool:
         asked: dict[Future[Values], tuple[str, int]] = {pool.submit(replicate, *each): each for each in todo}
         for future in as_completed(asked):
             yield asked[future], future.result()
-    finally:
-        # ^C must not wait for what nobody asks for any more.
-        pool.shutdown(cancel_futures=True)

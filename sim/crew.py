@@ -5,31 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import active_children
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 @contextmanager
-def crew(jobs: int, adopt: Callable[[T], None], what: T) -> Iterator[ProcessPoolExecutor]:
-    """A pool of so many processes, each of which begins by `adopt(what)`."""
-    pool = ProcessPoolExecutor(jobs, initializer=_begin, initargs=(adopt, what))
+def crew(jobs: int, adopt: Callable[..., None] | None = None, *what: object) -> Iterator[ProcessPoolExecutor]:
+    """A pool of so many processes, each of which begins by `adopt(*what)`."""
+    pool = ProcessPoolExecutor(jobs, initializer=partial(_begin, adopt, *what))
     try:
         yield pool
     finally:
-        dismiss(pool)
+        _dismiss(pool)
 
 
-def _begin(adopt: Callable[[T], None], what: T) -> None:
+def _begin(adopt: Callable[..., None] | None, *what: object) -> None:
     import signal
 
     # ^C reaches all processes of a terminal: it is for the first one to end the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    adopt(what)
+    if adopt is not None:
+        adopt(*what)
 
 
-def dismiss(pool: ProcessPoolExecutor) -> None:
+def _dismiss(pool: ProcessPoolExecutor) -> None:
     """Nobody waits for what is still under way: its processes are ended first, then the pool, which notices. The other way
     round a second ^C could leave processes behind that wait for work for ever, or the pool's thread on closed pipes."""
     for process in active_children():
