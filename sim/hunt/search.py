@@ -91,6 +91,7 @@ class Hunt:
         started = time.perf_counter()
         try:
             with ExitStack() as stack:
+                stack.callback(self._runner.close)
                 for trial in self._trials(stack):
                     self.seconds = time.perf_counter() - started
                     self.strategy.learn(trial)
@@ -177,6 +178,12 @@ class Runner:
                     yield self._attempt(each)
                     sweep()
 
+    def close(self) -> None:
+        """Walk no further."""
+        if self._walk is not None:
+            self._walk.world.drop_unstarted()
+            self._walk = None
+
     def _attempt(self, probe: Probe) -> Trial:
         return attempt(self.scenario, probe, schedule_of(probe), self.product)
 
@@ -190,7 +197,7 @@ class Runner:
             found |= self._walk.trials(probes)
             probes = [each for each in probes if each.number not in found]
             if probes:
-                self._walk = None
+                self.close()
             if fresh:
                 break
         return found
