@@ -123,6 +123,7 @@ class Cache(Generic[R]):
             try:
                 found = cast(R, await self.cluster.get(self.kind, meta.name, meta.namespace))
             except NotFound:
+                self.forget(obj)
                 return None
             except ClusterError:
                 continue

@@ -20,6 +20,8 @@ from foreman.decide.queueing import GroupKey, Waiting, rank_of
 from foreman.decide.requirement import Requirement, agent_key, requirement_of
 from foreman.runtime import Runtime
 
+PATIENCE_SECONDS = 1.0
+
 
 class Scheduler:
     """Places waiting tasks. `give_back(key)` returns a task whose binding was refused."""
@@ -115,16 +117,27 @@ class Scheduler:
         key = task.key
         bound = await self._assigned(task, node, slot)
         del self._binding[key]
-        if bound is None:
-            self.give_back(key)
-        else:
+        if bound is not None:
             self.tasks.observe(bound)
-            now = self.tasks.get(key)
-            if now is not None and now.status.phase is Phase.PENDING:
-                # Released again before this answer came: it was offered while it still counted as being bound.
-                self.give_back(key)
         # Bound or not: from now on the cache alone says what the task occupies.
-        self._occupancy(key, self.tasks.get(key))
+        now = self.tasks.get(key)
+        self._occupancy(key, now)
+        if bound is None and self._unseen(task):
+            await self.catch_up(task)
+        # Or released again before this answer came: it was offered while it still counted as being bound.
+        if bound is None or (now is not None and now.status.phase is Phase.PENDING):
+            self.give_back(key)
+
+    async def catch_up(self, task: AgenticTask) -> None:
+        """What was refused would be refused again, until the cache shows what came in between; should that be lost on its way,
+        the API server is asked."""
+        await self.runtime.sleep(PATIENCE_SECONDS)
+        if self._unseen(task):
+            await self.tasks.find_out(task)
+
+    def _unseen(self, task: AgenticTask) -> bool:
+        now = self.tasks.get(task.key)
+        return now is not None and now.version == task.version
 
     async def _assigned(self, task: AgenticTask, node: str, slot: bool) -> AgenticTask | None:
         """The task as assigned, or None if somebody else has written it, or an earlier one of these writes has landed.

@@ -10,7 +10,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from foreman.api.task import FailureReason
-from foreman.executors.hosts import GitHub, HostError, Issue, PullRequest
+from foreman.executors.hosts import HostError, Issue, PullRequest
+from foreman.executors.hosts.github import GitHub
 
 TOKEN = "tok-" + "7" * 20
 
