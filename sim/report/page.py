@@ -22,8 +22,8 @@ from sim.report.gathered import Gathered
 
 SUFFIX = ".html"
 SCRIPTS = (
-    "decode.js", "model.js", "words.js", "view.js", "lanes.js", "paint.js", "arrows.js", "timeline.js", "pointer.js",
-    "tooltip.js", "filter.js", "table.js", "story.js", "summary.js", "hash.js", "main.js",
+    "decode.js", "words.js", "model.js", "view.js", "lanes.js", "paint.js", "marks.js", "arrows.js", "timeline.js",
+    "pointer.js", "overview.js", "story.js", "tooltip.js", "filter.js", "table.js", "summary.js", "hash.js", "main.js",
 )  # fmt: skip
 """In the order in which they are run."""
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'"
