@@ -3,6 +3,7 @@
 const LOWEST = 4;
 const HIGHEST = 24;
 const PINNED = 8;
+const LEGIBLE = 13;
 
 class Lanes {
   constructor(model) {
@@ -25,14 +26,21 @@ class Lanes {
   fit(top, height) {
     this.top = top;
     this.height = height;
-    const ideal = height / Math.max(this.total, 1);
+    const ideal = (height - this.pinnedRows * LEGIBLE) / Math.max(this.total - this.pinnedRows, 1);
     this.row = Math.min(Math.max(ideal, LOWEST), HIGHEST) * this.scale;
     this.row = Math.min(Math.max(this.row, LOWEST), HIGHEST * 2);
-    this.split = this.pinned ? top + this.pinnedRows * this.row + 4 : top;
+    this.pinnedRow = Math.max(this.row, LEGIBLE);
+    this.split = this.pinned ? top + this.pinnedRows * this.pinnedRow + 4 : top;
     this.scrollTo(this.scroll);
   }
 
-  get pinnedRows() { return this.pinned < this.first.length ? this.first[this.pinned] : this.total; }
+  get pinnedRows() {
+    if (!this.pinned) return 0;
+    return this.pinned < this.first.length ? this.first[this.pinned] : this.total;
+  }
+
+  // How high a row of that lane is.
+  high(lane) { return lane < this.pinned ? this.pinnedRow : this.row; }
 
   get longest() { return Math.max((this.total - this.pinnedRows) * this.row - (this.top + this.height - this.split), 0); }
 
@@ -41,15 +49,15 @@ class Lanes {
   // The upper edge of a lane, or of a row of it.
   y(lane, row = 0) {
     const at = this.first[lane] + row;
-    if (lane < this.pinned) return this.top + at * this.row;
+    if (lane < this.pinned) return this.top + at * this.pinnedRow;
     return this.split + (at - this.pinnedRows) * this.row - this.scroll;
   }
 
-  heightOf(lane) { return this.rows[lane] * this.row; }
+  heightOf(lane) { return this.rows[lane] * this.high(lane); }
 
   // The middle, kept within what can be seen.
   middle(lane, row = -1) {
-    const y = row < 0 ? this.y(lane) + this.heightOf(lane) / 2 : this.y(lane, row) + this.row / 2;
+    const y = row < 0 ? this.y(lane) + this.heightOf(lane) / 2 : this.y(lane, row) + this.high(lane) / 2;
     if (lane < this.pinned) return y;
     return Math.min(Math.max(y, this.split), this.top + this.height);
   }
@@ -57,7 +65,7 @@ class Lanes {
   // { lane, row } at that height, null for none.
   at(y) {
     if (y < this.top || y >= this.top + this.height) return null;
-    const at = Math.floor(y < this.split ? (y - this.top) / this.row
+    const at = Math.floor(y < this.split ? (y - this.top) / this.pinnedRow
       : (y - this.split + this.scroll) / this.row + this.pinnedRows);
     if (at >= this.total || (y < this.split && at >= this.pinnedRows)) return null;
     const lane = lastAt(this.first, at, 0, this.first.length);

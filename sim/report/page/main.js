@@ -158,9 +158,10 @@ class Report {
     this.centre(t, task);
   }
 
-  // The next thing that is marked, seen from the middle.
+  // The next thing that is marked, seen from the middle, or of the whole run the first or the last.
   mark(way) {
-    const middle = Math.round((this.view.from + this.view.to) / 2);
+    const { from, to, whole } = this.view;
+    const middle = whole ? (way > 0 ? from : to) : Math.round((from + to) / 2);
     const marks = this.model.marks.filter(({ t }) => (way > 0 ? t > middle : t < middle));
     const found = way > 0 ? marks[0] : marks[marks.length - 1];
     if (!found) return;

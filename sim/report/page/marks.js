@@ -50,7 +50,6 @@ class Marks {
   each(sort, times, laneOf, lanes, drawn, draw) {
     const { view, lanes: at } = this.painter;
     const taken = new Map();
-    const size = Math.min(Math.max(at.row / 3.2, 2.5), 5);
     for (let place = lastAt(times, view.from - 1, 0, times.length) + 1; place < times.length; place++) {
       if (times[place] > view.to) break;
       const lane = laneOf(place);
@@ -58,6 +57,7 @@ class Marks {
       const x = this.painter.x(times[place]);
       if (x - (taken.get(lane) ?? -9) < 2) continue;
       taken.set(lane, x);
+      const size = Math.min(Math.max(at.high(lane) / 3.2, 2.5), 5);
       const y = at.y(lane) + at.heightOf(lane) / 2;
       draw(x, y, size);
       drawn({ sort, place, x, y, size: size + 2 });

@@ -72,7 +72,7 @@ class Painter {
   label(lane, last) {
     const { context, colour, lanes } = this;
     const y = lanes.y(lane);
-    const middle = y + Math.min(lanes.heightOf(lane), 3 * lanes.row) / 2;
+    const middle = y + Math.min(lanes.heightOf(lane), 3 * lanes.high(lane)) / 2;
     if (middle - last < 11) return last;
     context.fillStyle = colour.ink;
     context.textAlign = 'right';

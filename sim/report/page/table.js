@@ -1,6 +1,6 @@
 // The tasks as a table of which only the rows in sight exist.
 
-const LINE = 26;
+const LINE = 24;
 
 class TaskTable {
   // `choose(task)` is told what was clicked or moved to.
@@ -27,24 +27,31 @@ class TaskTable {
     const { tasks } = model;
     const text = (column) => (task) => model.text(tasks[column][task]);
     const number = (of) => [of, (task) => (of(task) ? count(of(task)) : '')];
-    const span_ = (of) => [of, (task) => (of(task) < 0 ? '' : span(of(task)))];
+    const times = (of) => [of, (task) => (of(task) < 0 ? '' : span(of(task)))];
     const wait = (task) => (tasks.claimed[task] < 0 ? -1 : tasks.claimed[task] - tasks.created[task]);
     const took = (task) => (tasks.ended[task] < 0 ? -1 : tasks.ended[task] - tasks.created[task]);
     const name = (task) => tasks.name[task];
     const plain = (of) => [of, of];
-    return [['task', ...plain(name)], ['class', ...plain(text('class'))], ['phase', ...plain(text('phase'))],
-      ['verdict', ...plain(text('verdict'))], ['node', ...plain(text('node'))],
-      ['attempts', ...number((task) => tasks.attempts[task])], ['refused', ...number((task) => model.conflicts[task])],
-      ['violated', ...number((task) => model.violated[task])], ['created', ...span_((task) => tasks.created[task])],
-      ['wait', ...span_(wait)], ['took', ...span_(took)]]
-      .map(([title, by, shown]) => ({ title, by, shown, right: !['task', 'class', 'phase', 'verdict', 'node'].includes(title) }));
+    const all = [['task', 'minmax(110px, 1fr)', ...plain(name)], ['class', '64px', ...plain(text('class'))],
+      ['phase', '92px', ...plain(text('phase'))], ['verdict', '76px', ...plain(text('verdict'))],
+      ['node', '72px', ...plain(text('node'))], ['tries', '38px', ...number((task) => tasks.attempts[task])],
+      ['refused', '56px', ...number((task) => model.conflicts[task])],
+      ['violated', '60px', ...number((task) => model.violated[task])],
+      ['created', '66px', ...times((task) => tasks.created[task])], ['wait', '62px', ...times(wait)], ['took', '62px', ...times(took)]];
+    // What is the same everywhere says nothing.
+    const optional = new Set(['class', 'refused', 'violated']);
+    const says = ([title, , by]) => !optional.has(title) || Array.from(model.tasks.name || [], (_, task) => by(task))
+      .some((value, _, values) => value !== values[0] || (title !== 'class' && value));
+    return all.filter(says).map(([title, width, by, shown]) => ({ title, width, by, shown, right: /px$/.test(width) &&
+      typeof by(0) === 'number' }));
   }
 
   heads() {
+    this.grid.style.setProperty('--columns', this.columns.map(({ width }) => width).join(' '));
     for (const { title, right } of this.columns) {
       const button = element('button', { textContent: title, tabIndex: -1, title: `Sort by ${title}` });
       button.addEventListener('click', () => this.sortBy(title));
-      byId('columns').append(element('div', { role: 'columnheader', className: `${title}${right ? ' right' : ''}` }, button));
+      byId('columns').append(element('div', { role: 'columnheader', className: `is-${title}${right ? ' right' : ''}` }, button));
     }
   }
 
@@ -88,7 +95,7 @@ class TaskTable {
     row.dataset.at = at;
     if (chosen) this.grid.setAttribute('aria-activedescendant', row.id);
     for (const { title, shown, right } of this.columns) {
-      const cell = element('div', { role: 'gridcell', className: `${title}${right ? ' right' : ''}`, textContent: shown(task) });
+      const cell = element('div', { role: 'gridcell', className: `is-${title}${right ? ' right' : ''}`, textContent: shown(task) });
       if (title === 'task') cell.title = shown(task);
       if (title === 'phase') cell.prepend(element('i', { className: `key ${OUTCOMES[shown(task)] || 'going'}` }));
       row.append(cell);
