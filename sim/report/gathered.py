@@ -68,6 +68,7 @@ class Gathered:
         self.last = row
 
     def _state(self, row: Row) -> None:
+        self._seq -= 1  # A Parquet file does not number these with the others.
         self._states.append(row)
         if len(self._states) >= BATCH:
             self._tabulate(self._tabulator.take(self._states))

@@ -1,5 +1,8 @@
 // Refused writes, faults and violations on the timeline. Each sort has a shape of its own.
 
+// So many violations in sight get a line each through all lanes.
+const LINED = 24;
+
 class Marks {
   constructor(painter) { this.painter = painter; }
 
@@ -64,9 +67,11 @@ class Marks {
     }
   }
 
-  // What happened to the run as a whole, under the axis; violations go through all lanes.
+  // What happened to the run as a whole, under the axis; violations go through all lanes while they are few.
   rail(drawn) {
     const { context, colour, view, height, gutter } = this.painter;
+    const { t: broken } = this.model.violations;
+    const many = lastAt(broken, view.to, 0, broken.length) - lastAt(broken, view.from - 1, 0, broken.length);
     let last = -9;
     for (const { t, sort, place } of this.model.marks) {
       const x = this.painter.x(t);
@@ -76,7 +81,7 @@ class Marks {
       else {
         context.fillStyle = colour.violation;
         context.globalAlpha = 0.5;
-        context.fillRect(Math.round(x), 32, 1, height);
+        if (many <= LINED) context.fillRect(Math.round(x), 32, 1, height);
         context.globalAlpha = 1;
         this.cross(x, 26, 5);
       }

@@ -32,12 +32,12 @@ class TaskTable {
     const took = (task) => (tasks.ended[task] < 0 ? -1 : tasks.ended[task] - tasks.created[task]);
     const name = (task) => tasks.name[task];
     const plain = (of) => [of, of];
-    const all = [['task', 'minmax(110px, 1fr)', ...plain(name)], ['class', '64px', ...plain(text('class'))],
-      ['phase', '92px', ...plain(text('phase'))], ['verdict', '76px', ...plain(text('verdict'))],
-      ['node', '72px', ...plain(text('node'))], ['tries', '38px', ...number((task) => tasks.attempts[task])],
-      ['refused', '56px', ...number((task) => model.conflicts[task])],
-      ['violated', '60px', ...number((task) => model.violated[task])],
-      ['created', '66px', ...times((task) => tasks.created[task])], ['wait', '62px', ...times(wait)], ['took', '62px', ...times(took)]];
+    const all = [['task', 'minmax(96px, 1fr)', ...plain(name)], ['class', '64px', ...plain(text('class'))],
+      ['phase', '86px', ...plain(text('phase'))], ['verdict', '64px', ...plain(text('verdict'))],
+      ['node', '58px', ...plain(text('node'))], ['tries', '36px', ...number((task) => tasks.attempts[task])],
+      ['refused', '52px', ...number((task) => model.conflicts[task])],
+      ['violated', '54px', ...number((task) => model.violated[task])],
+      ['created', '60px', ...times((task) => tasks.created[task])], ['wait', '56px', ...times(wait)], ['took', '56px', ...times(took)]];
     // What is the same everywhere says nothing.
     const optional = new Set(['class', 'refused', 'violated']);
     const says = ([title, , by]) => !optional.has(title) || Array.from(model.tasks.name || [], (_, task) => by(task))
