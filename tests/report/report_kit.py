@@ -27,7 +27,9 @@ def scenario_of(name: str, *sets: str) -> Scenario:
     return parse(name, "report.yaml", sets) if "\n" in name else load(name, sets)
 
 
-def reported(path: Path, name: str, *sets: str, replay: str = "", change: Callable[[Row], Row] = lambda row: row) -> Path:
+def reported(
+    path: Path, name: str, *sets: str, replay: str = "", change: Callable[[Row], Row] = lambda row: row
+) -> Path:
     """The report of a run, written there. `name`: of a scenario, or its text; `change`: what becomes of each row."""
     gathered = Gathered()
     trace = Trace(lambda row: gathered.put(change(row)), replay or f"foreman sim run {name} --seed 0")

@@ -37,7 +37,9 @@ def test_every_story_has_the_lines_of_sim_story_but_for_the_faults(tmp_path: Pat
     data = data_of(reported(tmp_path / "report.html", name))
     first, texts = data["rows"]["first"], data["texts"]
     for number, task in enumerate(data["tasks"]["name"]):
-        rows = [row for row in at_a_glance(explained(from_run(scenario_of(name), None, task))) if row["what"] != "fault"]
+        rows = [
+            row for row in at_a_glance(explained(from_run(scenario_of(name), None, task))) if row["what"] != "fault"
+        ]
         whats = data["rows"]["what"][first[number] : first[number + 1]]
         assert [texts[what] for what in whats] == [row["what"] for row in rows]
 
@@ -45,7 +47,9 @@ def test_every_story_has_the_lines_of_sim_story_but_for_the_faults(tmp_path: Pat
 def test_the_page_is_all_there_is_and_may_fetch_nothing(tmp_path: Path) -> None:
     text = reported(tmp_path / "report.html", "claim-race").read_text(encoding="utf-8")
     bare = re.sub(r'id="data">[^<]*<', "<", text)
-    assert not re.search(r"https?:|//[a-z]|<link|@import|url\(|\bsrc=|\bimport\b|fetch\(|XMLHttpRequest|WebSocket", bare)
+    assert not re.search(
+        r"https?:|//[a-z]|<link|@import|url\(|\bsrc=|\bimport\b|fetch\(|XMLHttpRequest|WebSocket", bare
+    )
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
     assert policy and script
@@ -107,7 +111,9 @@ def test_each_expectation_is_told_with_what_came_of_it(tmp_path: Path) -> None:
     assert data["head"]["verdict"] == "expectation"
 
 
-def test_a_report_that_cannot_be_finished_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_finished_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = reported(tmp_path / "report.html", "happy-path")
     before = path.read_bytes()
 
