@@ -46,6 +46,14 @@ Sets = Annotated[
 ]
 Jobs = Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)]
 CORES = os.cpu_count() or 1
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html",
+        help="Write a page to look into this one run: timeline, tasks, stories. Also beside --json, and whatever the "
+        "verdict; see sim report.",
+    ),
+]
 Until = Annotated[
     str | None, typer.Option(metavar="DURATION", help="Stop at this virtual time at the latest, e.g. 90s or 2h.")
 ]
@@ -75,14 +83,7 @@ def run(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png|.svg|.pdf", help="Draw an overview of the run; see sim plot.")
     ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="Write a page to look into this one run: timeline, tasks, stories. Also beside --json, and whatever "
-            "the verdict; see sim report.",
-        ),
-    ] = None,
+    report: Report = None,
 ) -> None:
     """Run a scenario and judge it.
 

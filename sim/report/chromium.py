@@ -1,7 +1,7 @@
 """A headless Chromium that opens pages from files: for the tests of the page and for measuring it.
 
-Debian's packages chromium and chromium-driver, driven by selenium; the paths are given, so that nothing is fetched. FOREMAN_CHROMIUM
-and FOREMAN_CHROMEDRIVER name others.
+Debian's packages chromium and chromium-driver, driven by selenium; the paths are given, so that nothing is fetched.
+FOREMAN_CHROMIUM and FOREMAN_CHROMEDRIVER name others.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ def test_the_page_is_all_there_is_and_may_fetch_nothing(tmp_path: Path) -> None:
     )
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
-    assert policy and script
+    assert policy
+    assert script
     checksum = b64encode(sha256(script[1].encode()).digest()).decode()
     assert policy[1].startswith("default-src 'none'; ")
     assert f"script-src 'sha256-{checksum}'" in policy[1]

@@ -21,8 +21,8 @@ class Report {
     this.tab('summary');
     this.sift();
     const { task, stretch } = remembered(model);
-    if (stretch) this.view.show(...stretch);
     if (task >= 0) this.select(task);
+    if (stretch) this.view.show(...stretch);
     this.timeline.draw();
     this.overview.draw(this.timeline.painter.gutter);
     addEventListener('resize', () => this.moved());

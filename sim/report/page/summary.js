@@ -56,7 +56,8 @@ function wrongs(model, go) {
       button.addEventListener('click', () => go(t, task));
       return element('li', {}, button);
     });
-    const more = lines.length > SHOWN ? [element('li', { className: 'muted', textContent: `and ${count(lines.length - SHOWN)} more` })] : [];
+    const rest = lines.length - SHOWN;
+    const more = rest > 0 ? [element('li', { className: 'muted', textContent: `and ${count(rest)} more` })] : [];
     return [element('h2', { textContent: `${title} (${count(lines.length)})` }), element('ul', {}, ...shown, ...more)];
   };
   const broken = Array.from(violations.t, (t, at) => ({ t, task: violations.task[at], sort: 'violation',
