@@ -53,12 +53,14 @@ class Story {
     for (const { row, fault } of this.lines(task)) {
       const cells = fault === undefined ? this.cells(row) : this.faultCells(fault);
       const style = fault === undefined ? this.model.text(this.model.rows.style[row]) : 'magenta';
-      const line = element('tr', { className: style }, ...cells.map((cell) => element('td', { textContent: cell })));
+      const line = element('tr', { className: style, role: 'row' },
+        ...cells.map((cell) => element('td', { role: 'cell', textContent: cell })));
       if (fault === undefined) this.listen(line, row);
       body.append(line);
     }
-    const head = element('tr', {}, ...STORY.map((name) => element('th', { scope: 'col', textContent: name })));
-    this.panel.replaceChildren(this.heading(task), element('table', {}, element('thead', {}, head), body));
+    const head = element('tr', { role: 'row' },
+      ...STORY.map((name) => element('th', { role: 'columnheader', textContent: name })));
+    this.panel.replaceChildren(this.heading(task), element('table', { role: 'table' }, element('thead', {}, head), body));
     this.panel.scrollTop = 0;
   }
 

@@ -31,8 +31,9 @@ class TaskTable {
     const wait = (task) => (tasks.claimed[task] < 0 ? -1 : tasks.claimed[task] - tasks.created[task]);
     const took = (task) => (tasks.ended[task] < 0 ? -1 : tasks.ended[task] - tasks.created[task]);
     const name = (task) => tasks.name[task];
+    const short = this.oneNamespace() ? (task) => name(task).slice(name(task).indexOf('/') + 1) : name;
     const plain = (of) => [of, of];
-    const all = [['task', 'minmax(96px, 1fr)', ...plain(name)], ['class', '64px', ...plain(text('class'))],
+    const all = [['task', 'minmax(96px, 1fr)', name, short], ['class', '64px', ...plain(text('class'))],
       ['phase', '86px', ...plain(text('phase'))], ['verdict', '64px', ...plain(text('verdict'))],
       ['node', '58px', ...plain(text('node'))], ['tries', '36px', ...number((task) => tasks.attempts[task])],
       ['refused', '52px', ...number((task) => model.conflicts[task])],
@@ -44,6 +45,11 @@ class TaskTable {
       .some((value, _, values) => value !== values[0] || (title !== 'class' && value));
     return all.filter(says).map(([title, width, by, shown]) => ({ title, width, by, shown, right: /px$/.test(width) &&
       typeof by(0) === 'number' }));
+  }
+
+  // Then a task is told by its name alone.
+  oneNamespace() {
+    return new Set((this.model.tasks.name || []).map((name) => name.split('/')[0])).size <= 1;
   }
 
   heads() {
@@ -96,7 +102,7 @@ class TaskTable {
     if (chosen) this.grid.setAttribute('aria-activedescendant', row.id);
     for (const { title, shown, right } of this.columns) {
       const cell = element('div', { role: 'gridcell', className: `is-${title}${right ? ' right' : ''}`, textContent: shown(task) });
-      if (title === 'task') cell.title = shown(task);
+      if (title === 'task') cell.title = this.model.tasks.name[task];
       if (title === 'phase') cell.prepend(element('i', { className: `key ${OUTCOMES[shown(task)] || 'going'}` }));
       row.append(cell);
     }
