@@ -78,9 +78,10 @@ def telling(row: Row, involved: set[str]) -> bool:
 
 
 def _struck(row: Row, hosts: set[str]) -> bool:
-    return row["what"] == "fault" and any(hits(row["actor"], host) for host in hosts)
+    struck = row["actor"]
+    return row["what"] == "fault" and (concerns_all(struck) or any(fnmatchcase(host, struck) for host in hosts))
 
 
-def hits(struck: str, host: str) -> bool:
-    """Whether a fault of those it struck, a name or a pattern, or of the API server, concerns the host."""
-    return struck.startswith("api") or fnmatchcase(host, struck)
+def concerns_all(struck: str) -> bool:
+    """Whether a fault of those it struck, a name or a pattern of hosts, is one of the API server."""
+    return struck.startswith("api")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sim.causes import hits
+from sim.causes import concerns_all
 from sim.report.gathered import Line
 from sim.report.packing import columns
 
@@ -51,11 +51,11 @@ def _told(lines: Sequence[Line], lane_of: Mapping[str, int]) -> tuple[dict[int, 
     everybody: list[int] = []
     told: dict[int, list[int]] = {}
     for actor, places in of.items():
-        if hits(actor, ""):
+        if concerns_all(actor):
             everybody += places
             continue
         exact = actor in lane_of and not set("*?[") & set(actor)
         for host in [actor] if exact else lane_of:
-            if hits(actor, host):
+            if fnmatchcase(host, actor):
                 told.setdefault(lane_of[host], []).extend(places)
     return {lane: sorted(places) for lane, places in sorted(told.items())}, sorted(everybody)

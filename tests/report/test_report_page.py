@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from cli_kit import cli
-from report_kit import BROKEN, HOSTILE, data_of, renamed, reported, scenario_of
+from report_kit import BROKEN, HOSTILE, data_of, renamed, reported, scenario_of, traced
 
 from sim.causes import at_a_glance, explained
 from sim.report.bench import SCENARIO, TASKS
 from sim.report.chromium import NoBrowser, chromium
-from sim.story import cells, from_run
+from sim.story import cells, from_run, from_trace
 
 pytest.importorskip("selenium", reason="selenium is not installed")
 
@@ -177,6 +177,19 @@ def test_a_click_on_a_row_tells_the_story_that_sim_story_tells(opened: Any) -> N
     assert [row for row in rows if row["what"] == "fault"]
     assert page.canvas.get_attribute("data-task") == "default/long"
     assert page.chosen == ["default/long"]
+
+
+@pytest.mark.parametrize("name", ["scheduler-failover", "lost-reply", "cascade"])
+def test_stories_are_those_of_sim_story_faults_included(browser: Chrome, tmp_path: Path, name: str) -> None:
+    trace = traced(tmp_path / "run.jsonl", name)
+    page = Page(browser, trace.with_suffix(".html"))
+    told = page.js(
+        "report.model.tasks.name.map((_, task) => report.story.lines(task)"
+        ".map(({ row, fault }) => fault === undefined ? report.story.cells(row) : report.story.faultCells(fault)))"
+    )
+    names = data_of(page.path)["tasks"]["name"]
+    for number in range(0, len(names), len(names) // 12 or 1):
+        assert told[number] == [[*cells(row)] for row in at_a_glance(explained(from_trace(trace, names[number])))]
 
 
 def test_a_click_on_a_bar_chooses_its_task_and_escape_lets_go(opened: Any) -> None:

@@ -32,7 +32,7 @@ class Story {
       const what = model.text(rows.what[row]);
       if (WRITES.has(what) || what === 'execute') hosts.add(model.text(rows.actor[row]).split('/')[0]);
     }
-    const told = new Set(hosts.size ? model.tell_all : []);
+    const told = new Set(model.tell_all);
     hosts.forEach((host) => (model.told[model.laneOf.get(host)] || []).forEach((fault) => told.add(fault)));
     told.forEach((fault) => lines.push({ seq: faults.seq[fault], fault }));
     return lines.sort((a, b) => a.seq - b.seq);
