@@ -57,7 +57,7 @@ def columns_of(gathered: Gathered) -> dict[str, Any]:
     tables, texts = gathered.tables(), Texts()
     lanes = Lanes(gathered, tables)
     tasks = _tasks(tables["tasks"], texts)
-    names = tasks.pop("names")
+    names = tasks["name"]
     number = {name: place for place, name in enumerate(names)}
     stories = [gathered.story(name) for name in names]
     rows, places = _rows(stories, texts)
@@ -85,10 +85,7 @@ def _tasks(table: Table, texts: Texts) -> Table:
     def column(name: str) -> list[Any]:
         return [table[name][place] for place in order]
 
-    made: Table = {"names": column("task") if order else []}
-    if not order:
-        return made
-    made["name"] = made["names"]
+    made: Table = {"name": column("task")}
     for name in ("class", "workload", "phase", "verdict", "node", "accelerator", "depends_on"):
         made[name] = texts.all(column(name))
     for name in ("priority", "ram_gb", "attempts"):

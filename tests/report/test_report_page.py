@@ -378,6 +378,17 @@ def test_a_trace_without_its_end_says_so_on_the_page(browser: Chrome, tmp_path: 
     assert page.complaints == []
 
 
+def test_a_trace_of_nothing_but_its_head_is_an_empty_page(browser: Chrome, tmp_path: Path) -> None:
+    path = traced(tmp_path / "run.jsonl", "happy-path")
+    path.write_text(path.read_text(encoding="utf-8").splitlines(keepends=True)[0], encoding="utf-8")
+    assert cli("sim", "report", str(path)).returncode == 0
+    page = Page(browser, path.with_suffix(".html"))
+    assert page.find("#count").text == "0 of 0"
+    page.find("#next").click()
+    page.find("#grid").send_keys(Keys.ARROW_DOWN)
+    assert page.complaints == []
+
+
 def test_ten_thousand_tasks_are_there_and_answer(opened: Any) -> None:
     page = opened(SCENARIO)
     assert page.find("#count").text == f"{TASKS:,} of {TASKS:,}"

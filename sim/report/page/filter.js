@@ -17,7 +17,7 @@ class Filter {
     const found = [['', 'all tasks']];
     for (const column of ['phase', 'verdict']) {
       const tally = new Map();
-      (model.tasks[column] || []).forEach((place) => tally.set(place, (tally.get(place) || 0) + 1));
+      model.tasks[column].forEach((place) => tally.set(place, (tally.get(place) || 0) + 1));
       const named = [...tally].filter(([place]) => place).map(([place, many]) => [model.text(place), many]).sort();
       named.forEach(([name, many]) => found.push([`${column}:${name}`, `${column} ${name} (${count(many)})`]));
     }

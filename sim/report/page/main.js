@@ -15,7 +15,7 @@ class Report {
     this.story.hover = (row) => this.event(row);
     this.story.choose = (row) => this.centre(model.rows.t[row], this.timeline.selected);
     summarised(model);
-    wrongs(model, (t, task) => this.goTo(t, task));
+    wrongs(model, (t, task, lane) => this.goTo(t, task, lane));
     this.wire();
     this.story.show(-1);
     this.tab('summary');
@@ -153,8 +153,10 @@ class Report {
     if (task >= 0) this.timeline.reveal(task, t);
   }
 
-  goTo(t, task) {
+  // To that moment, of a task, of a lane or of neither.
+  goTo(t, task, lane) {
     if (task >= 0) this.select(task, t);
+    if (lane >= 0) this.timeline.lanes.reveal(lane);
     this.centre(t, task);
   }
 
@@ -166,7 +168,10 @@ class Report {
     const found = way > 0 ? marks[0] : marks[marks.length - 1];
     if (!found) return;
     if (this.view.whole) this.view.zoom(1 / 16, found.t);
-    this.centre(found.t, found.sort === 'violation' ? this.model.violations.task[found.place] : -1);
+    const { sort, place, t } = found;
+    const lane = { fault: this.model.faults, refused: this.model.refused }[sort]?.lane[place] ?? this.model.laneOfViolation(place);
+    if (lane >= 0) this.timeline.lanes.reveal(lane);
+    this.centre(t, -1);
   }
 
   tab(name) {

@@ -17,9 +17,9 @@ class Model {
   constructor(data) {
     Object.assign(this, data);
     this.end = Math.max(data.head.end, 1);
-    this.size = data.tasks.name ? data.tasks.name.length : 0;
+    this.size = data.tasks.name.length;
     this.laneOf = new Map(data.lanes.name.map((name, lane) => [name, lane]));
-    this.taskOf = new Map((data.tasks.name || []).map((name, task) => [name, task]));
+    this.taskOf = new Map(data.tasks.name.map((name, task) => [name, task]));
     this.place();
     this.tally();
     this.marks = this.marked();

@@ -45,24 +45,24 @@ function expectations(head) {
   return lists;
 }
 
-// `go(t, task)`: told what was clicked.
+// `go(t, task, lane)`: told what was clicked.
 function wrongs(model, go) {
   const { violations, faults } = model;
   const panel = byId('wrong');
   const list = (title, lines) => {
     if (!lines.length) return [element('p', { className: 'muted', textContent: `No ${title.toLowerCase()}.` })];
-    const shown = lines.slice(0, SHOWN).map(({ t, task, text, sort }) => {
+    const shown = lines.slice(0, SHOWN).map(({ t, task, lane, text, sort }) => {
       const button = element('button', { className: sort }, element('span', { className: 'mono', textContent: clock(t) }), ` ${text}`);
-      button.addEventListener('click', () => go(t, task));
+      button.addEventListener('click', () => go(t, task, lane));
       return element('li', {}, button);
     });
     const rest = lines.length - SHOWN;
     const more = rest > 0 ? [element('li', { className: 'muted', textContent: `and ${count(rest)} more` })] : [];
     return [element('h2', { textContent: `${title} (${count(lines.length)})` }), element('ul', {}, ...shown, ...more)];
   };
-  const broken = Array.from(violations.t, (t, at) => ({ t, task: violations.task[at], sort: 'violation',
+  const broken = Array.from(violations.t, (t, at) => ({ t, task: violations.task[at], lane: model.laneOfViolation(at), sort: 'violation',
     text: `${model.text(violations.about[at])}: ${model.text(violations.text[at])}` }));
-  const struck = Array.from(faults.t, (t, at) => ({ t, task: -1, sort: 'fault',
+  const struck = Array.from(faults.t, (t, at) => ({ t, task: -1, lane: faults.lane[at], sort: 'fault',
     text: `${model.text(faults.actor[at])}: ${model.text(faults.detail[at])}` }));
   panel.replaceChildren(...list('Violations', broken), ...list('Faults', struck));
   byId('tab-wrong').textContent = `Faults and violations (${count(struck.length + broken.length)})`;

@@ -35,21 +35,21 @@ class TaskTable {
     const plain = (of) => [of, of];
     const all = [['task', 'minmax(96px, 1fr)', name, short], ['class', '64px', ...plain(text('class'))],
       ['phase', '86px', ...plain(text('phase'))], ['verdict', '64px', ...plain(text('verdict'))],
-      ['node', '58px', ...plain(text('node'))], ['tries', '36px', ...number((task) => tasks.attempts[task])],
+      ['node', 'minmax(58px, 0.4fr)', ...plain(text('node'))], ['tries', '36px', ...number((task) => tasks.attempts[task])],
       ['refused', '52px', ...number((task) => model.conflicts[task])],
       ['violated', '54px', ...number((task) => model.violated[task])],
       ['created', '60px', ...times((task) => tasks.created[task])], ['wait', '56px', ...times(wait)], ['took', '56px', ...times(took)]];
     // What is the same everywhere says nothing.
     const optional = new Set(['class', 'refused', 'violated']);
-    const says = ([title, , by]) => !optional.has(title) || Array.from(model.tasks.name || [], (_, task) => by(task))
+    const says = ([title, , by]) => !optional.has(title) || Array.from(model.tasks.name, (_, task) => by(task))
       .some((value, _, values) => value !== values[0] || (title !== 'class' && value));
-    return all.filter(says).map(([title, width, by, shown]) => ({ title, width, by, shown, right: /px$/.test(width) &&
-      typeof by(0) === 'number' }));
+    return all.filter(says).map(([title, width, by, shown]) => ({ title, width, by, shown,
+      right: model.size > 0 && typeof by(0) === 'number' }));
   }
 
   // Then a task is told by its name alone.
   oneNamespace() {
-    return new Set((this.model.tasks.name || []).map((name) => name.split('/')[0])).size <= 1;
+    return new Set((this.model.tasks.name).map((name) => name.split('/')[0])).size <= 1;
   }
 
   heads() {
