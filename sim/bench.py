@@ -1,4 +1,4 @@
-"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|hunt|trace|all] [--json]`.
+"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|hunt|trace|report|all] [--json]`.
 
 The unit is what simpy alone takes for one Timeout of a generator process while 1,000 processes are pending. Machines are noisy,
 so the two take turns: a slice of the run, a slice of bare simpy, and so on; what slows one down slows the other down as well,
@@ -241,7 +241,25 @@ def _slice(w: World) -> float:
     return time.process_time() - started
 
 
-BENCHES = {"lifecycle": lifecycle, "nodes": nodes, "backlog": backlog, "million": million, "hunt": hunt, "trace": trace}
+def report() -> Iterator[Figure]:
+    """The page of a run of 10,000 tasks: in units of bare simpy what building it takes; real seconds to open it."""
+    from sim.report.bench import TASKS, measured
+
+    found, bare = measured(), Bare()
+    bare.slice()
+    cost = Cost(found.build / TASKS * 1e6, bare.seconds / bare.timeouts * 1e6)
+    yield Figure("report of 10,000 tasks, its size", found.size, "MB", 5, cost)
+    yield Figure("report of 10,000 tasks, building it", found.build, "s", 10, cost)
+    if found.opened is None:
+        print(f"the page was not opened: {found.why}", file=sys.stderr)
+    else:
+        yield Figure("report of 10,000 tasks, opening it", found.opened, "s", 2, cost)
+
+
+BENCHES = {
+    "lifecycle": lifecycle, "nodes": nodes, "backlog": backlog, "million": million, "hunt": hunt, "trace": trace,
+    "report": report,
+}  # fmt: skip
 
 
 def table(figures: list[Figure]) -> str:

@@ -16,11 +16,13 @@ _AT = re.compile(r"is at version (\d+)")
 def explained(rows: Iterable[Row]) -> list[Row]:
     """The rows of one object with, where they apply, `basis` {what, t}: the last read of the version the writer wrote
     on; `overtaken` {version, actor, t, detail}: the write that made it refused; `stale` {version, t}: what a read missed."""
-    past = _Past()
+    past = Past()
     return [past.explain(row) for row in rows]
 
 
-class _Past:
+class Past:
+    """What is known of one object so far; its rows are explained in order."""
+
     def __init__(self) -> None:
         self.seen: dict[tuple[str, str], Row] = {}
         self.writes: dict[str, Row] = {}
@@ -57,15 +59,29 @@ class _Past:
 
 def at_a_glance(rows: list[Row]) -> list[Row]:
     """Without what bystanders read, what everybody's caches were told in time, and faults that hit somebody else."""
-    involved = {row["actor"] for row in rows if row["what"] in (*WRITES, "execute")}
+    involved = involved_in(rows)
     hosts = {actor.partition("/")[0] for actor in involved}
-    return [row for row in rows if _telling(row, involved, hosts)]
+    return [row for row in rows if _struck(row, hosts) or telling(row, involved)]
 
 
-def _telling(row: Row, involved: set[str], hosts: set[str]) -> bool:
+def involved_in(rows: Iterable[Row]) -> set[str]:
+    """Who had to do with the object: all who wrote to it, or tried, or ran it."""
+    return {row["actor"] for row in rows if row["what"] in (*WRITES, "execute")}
+
+
+def telling(row: Row, involved: set[str]) -> bool:
+    """Whether what is no fault belongs into a story."""
     what, actor = row["what"], row["actor"]
-    if what == "fault":
-        return actor.startswith("api") or any(fnmatchcase(host, actor) for host in hosts)
     if what in ("list", "event"):
         return what == "list" and "stale" in row and actor in involved
-    return what != "get" or actor in involved
+    return what != "fault" and (what != "get" or actor in involved)
+
+
+def _struck(row: Row, hosts: set[str]) -> bool:
+    struck = row["actor"]
+    return row["what"] == "fault" and (concerns_all(struck) or any(fnmatchcase(host, struck) for host in hosts))
+
+
+def concerns_all(struck: str) -> bool:
+    """Whether a fault of those it struck, a name or a pattern of hosts, is one of the API server."""
+    return struck.startswith("api")

@@ -79,14 +79,15 @@ def closing(console: Console, result: Mapping[str, Any], replay: str) -> None:
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, text in _rows(result):
+    for label, text in (*in_words(result), ("time", _time(result)), ("digest", result["digest"])):
         table.add_row(label, text)
     console.print(table)
     console.print(Text.assemble(("replay     ", "dim"), (replay, "cyan")), soft_wrap=True)
     _complaints(console, result, replay)
 
 
-def _rows(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+def in_words(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """The result in words, but for how long it took: labels and texts."""
     wait, runs = result["wait_seconds"], result["executions"]
     workloads = [("workloads", _workloads(result["workloads"]))] if result["workloads"]["total"] else []
     models = [("models", _models(result["model"]))] if result["model"]["requests"] else []
@@ -101,8 +102,6 @@ def _rows(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         ("api", f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"),
         ("faults", _faults(result)),
         ("checks", _checks(result["invariants"])),
-        ("time", _time(result)),
-        ("digest", result["digest"]),
     ]
 
 

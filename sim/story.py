@@ -19,6 +19,7 @@ from sim.trace import HEADER, STATES, Row, Trace
 from sim.tracefile import read_trace
 from sim.world import World
 
+COLUMNS = ("time", "actor", "request", "version", "known by", "outcome", "detail")
 _STYLES = {"Conflict": "yellow", "Unavailable": "red", "Invalid": "red", "NotFound": "yellow", "ok": ""}
 _MARKED = {"fault": "magenta", "violation": "magenta"}
 
@@ -119,14 +120,30 @@ def _about(rows: Iterable[Row], asked: str) -> list[Row]:
 def table(rows: list[Row]) -> Table:
     """The story as a table: when, who, what, on which version and how he had it, what came of it."""
     made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for name in ("time", "actor", "request", "version", "known by", "outcome", "detail"):
+    for name in COLUMNS:
         made.add_column(name, no_wrap=name != "detail", overflow="fold")
     for row in rows:
-        outcome = row.get("outcome", "")
-        style = _STYLES.get(outcome, "") or _MARKED.get(row["what"], "yellow" if "stale" in row else "")
-        told = (_versions(row), _known(row), outcome, _detail(row))
-        made.add_row(*(Text(str(cell), style=style) for cell in (_time(row["t"]), row["actor"], row["what"], *told)))
+        made.add_row(*(Text(cell, style=style_of(row)) for cell in cells(row)))
     return made
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A line of the story, by COLUMNS."""
+    told = (
+        _time(row["t"]),
+        row["actor"],
+        row["what"],
+        _versions(row),
+        _known(row),
+        row.get("outcome", ""),
+        _detail(row),
+    )
+    return tuple(map(str, told))
+
+
+def style_of(row: Row) -> str:
+    """How a line is shown: red or yellow where something was refused, magenta what struck."""
+    return _STYLES.get(row.get("outcome", ""), "") or _MARKED.get(row["what"], "yellow" if "stale" in row else "")
 
 
 def _known(row: Row) -> str:

@@ -27,6 +27,16 @@ def is_trace(file: str | Path) -> bool:
     return str(file).endswith(SUFFIXES)
 
 
+def both(one: Sink, other: Sink) -> Sink:
+    """A sink that gives each row to two."""
+
+    def put(row: Row) -> None:
+        one(row)
+        other(row)
+
+    return put
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Sink]:
     """A sink that writes each row to the file. Raises OSError, and ValueError for an ending that is neither format's."""

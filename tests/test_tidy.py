@@ -48,6 +48,8 @@ FUNCTION_LINES_MAX = 60
 FUNCTION_LINES_MEDIAN = 10
 FILE_LINES_MAX = 400
 FILE_LINES_MEAN = 250
+PAGE_LINES_MAX = 250
+PAGE_LINE_LENGTH = 140
 
 # In two pieces each, so that this file keeps its own rule.
 BANNED_WORDS = ("TO" + "DO", "FIX" + "ME", "X" + "XX")
@@ -177,7 +179,8 @@ def read(folder: str, suffixes: tuple[str, ...] = (".py",)) -> dict[str, str]:
 
 
 PRODUCT = read("foreman") | read("sim")
-EVERYTHING = PRODUCT | read("tests") | read("scenarios", (".yaml", ".yml"))
+PAGE = read("sim/report/page", (".js", ".css", ".html"))
+EVERYTHING = PRODUCT | PAGE | read("tests") | read("scenarios", (".yaml", ".yml"))
 
 
 @pytest.mark.parametrize("rule", [import_faults, long_functions, vague_class_names])
@@ -198,6 +201,25 @@ def test_files_are_short():
     lines = {path: source.count("\n") for path, source in PRODUCT.items()}
     assert [f"{path} has {n} lines" for path, n in lines.items() if n > FILE_LINES_MAX] == []
     assert mean(lines.values()) < FILE_LINES_MEAN
+
+
+def long_files(sources: dict[str, str], lines: int, length: int) -> list[str]:
+    """Files with more lines, or with longer ones."""
+    counts = {path: source.count("\n") for path, source in sources.items()}
+    wide = [
+        f"{path}:{i}"
+        for path, text in sources.items()
+        for i, each in enumerate(text.splitlines(), 1)
+        if len(each) > length
+    ]
+    return [f"{path} has {n} lines" for path, n in counts.items() if n > lines] + [
+        f"{place} is too long" for place in wide
+    ]
+
+
+def test_scripts_and_styles_of_the_report_are_short():
+    assert PAGE
+    assert long_files(PAGE, PAGE_LINES_MAX, PAGE_LINE_LENGTH) == []
 
 
 def test_every_scenario_is_in_the_readme():
@@ -262,6 +284,11 @@ def test_import_rule_objects(path, source):
 )
 def test_import_rule_accepts(path, source):
     assert import_faults(path, source) == []
+
+
+def test_long_file_rule_objects():
+    assert long_files({"a.js": "x\n" * 3, "b.js": "xxxx\n"}, 2, 3) == ["a.js has 3 lines", "b.js:1 is too long"]
+    assert long_files({"a.js": "xxx\n" * 2}, 2, 3) == []
 
 
 def test_relative_imports_are_resolved():

@@ -27,6 +27,7 @@ from foreman.cli import (
     operator,
     plan,
     plot,
+    report,
     run_task,
     serve,
     sim,
@@ -56,6 +57,7 @@ sim.app.command("validate")(validate.validate)
 sim.app.command("get")(get.get)
 sim.app.command("diff")(diff.diff)
 sim.app.command("plot")(plot.plot)
+sim.app.command("report")(report.report)
 sim.app.command("tables")(plot.tables)
 app.add_typer(explain.app, name="explain")
 app.command("operator")(operator.operator)

@@ -14,6 +14,7 @@ import typer
 from foreman.cli.refusal import refuse
 
 if TYPE_CHECKING:
+    from sim.report.gathered import Gathered
     from sim.scenario import Scenario
     from sim.trace import Trace
     from sim.world import World
@@ -45,6 +46,14 @@ Sets = Annotated[
 ]
 Jobs = Annotated[int, typer.Option(help="Processes (default: one a core).", min=1)]
 CORES = os.cpu_count() or 1
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.html",
+        help="Write a page to look into this one run: timeline, tasks, stories. Also beside --json, and whatever the "
+        "verdict; see sim report.",
+    ),
+]
 Until = Annotated[
     str | None, typer.Option(metavar="DURATION", help="Stop at this virtual time at the latest, e.g. 90s or 2h.")
 ]
@@ -74,6 +83,7 @@ def run(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png|.svg|.pdf", help="Draw an overview of the run; see sim plot.")
     ] = None,
+    report: Report = None,
 ) -> None:
     """Run a scenario and judge it.
 
@@ -81,6 +91,7 @@ def run(
     5 the scenario's expectations were not met, 130 interrupted.
     """
     from foreman.cli.plot import drawing
+    from foreman.cli.report import reporting
     from sim.result import exit_code, result_of
     from sim.screen import replay_command
 
@@ -90,11 +101,11 @@ def run(
     if differential:
         from foreman.cli.differential import differential as compared
 
-        if trace or plot or no_check:
-            refuse("--differential makes two runs and checks both: leave out --trace, --plot and --no-check")
+        if trace or plot or report or no_check:
+            refuse("--differential makes two runs and checks both: leave out --trace, --plot, --report and --no-check")
         raise typer.Exit(compared(scenario, as_json, quiet))
     replay = replay_command(file, scenario.seed, sets or [], until)
-    with drawing(plot, trace) as written, _tracing(written, replay) as log:
+    with drawing(plot, trace) as written, reporting(report) as gathered, _tracing(written, gathered, replay) as log:
         world = _world(scenario, not no_check, log)
         _watch(world, show=not (as_json or quiet))
         result = result_of(world)
@@ -191,21 +202,25 @@ def load_scenario(file: str, sets: list[str] | None, seed: int | None, until: st
 
 
 @contextmanager
-def _tracing(path: Path | None, replay: str) -> Iterator[Trace | None]:
-    """The trace that goes to the file, if one is wanted."""
-    if path is None:
+def _tracing(path: Path | None, gathered: Gathered | None, replay: str) -> Iterator[Trace | None]:
+    """The trace that goes to the file and to a report, if either is wanted."""
+    if path is None and gathered is None:
         yield None
         return
     from sim.trace import Trace
-    from sim.tracefile import writing
+    from sim.tracefile import both, writing
 
+    if path is None:
+        assert gathered is not None
+        yield Trace(gathered.put, replay)
+        return
     try:
         with ExitStack() as stack:
             try:
                 sink = stack.enter_context(writing(path))
             except ValueError as error:
                 refuse(str(error))
-            yield Trace(sink, replay)
+            yield Trace(both(sink, gathered.put) if gathered else sink, replay)
     except OSError as error:
         refuse(f"cannot write the trace to {path}: {error.strerror}")
 

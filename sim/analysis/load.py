@@ -96,14 +96,14 @@ def _parquet(path: Path, pd: Any) -> Run:
     from sim.analysis.parquet import Opened
 
     opened = Opened(path)
-    _understood(path, opened.header)
+    understood(path, opened.header)
     return Run(opened.header, opened.end, lambda name: _frame(name, opened.table(name).to_pandas(), pd))
 
 
 def _jsonl(path: Path, pd: Any) -> Run:
     rows, ends = read_trace(path), list[Row]()
     header = next(rows, None)
-    _understood(path, header)
+    understood(path, header)
     assert header is not None
     tables = Tabulator()
     columns = tables.take(_but_the_end(rows, ends))
@@ -125,7 +125,8 @@ def _but_the_end(rows: Iterator[Row], ends: list[Row]) -> Iterator[Row]:
             yield row
 
 
-def _understood(path: Path, header: Row | None) -> None:
+def understood(path: Path, header: Row | None) -> None:
+    """Raises ValueError for a trace that does not begin as those of this version do."""
     if header is None or header["what"] != HEADER:
         raise ValueError(f"{path}: does not say which run it is of: write it with foreman sim run --trace")
     if (found := header.get("format")) != FORMAT:
