@@ -1,0 +1,140 @@
+"""Pulses that stand: whose heartbeats are left out at present, since when, and what ends that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sim.clock import Clock
+from sim.heartbeats.fit import delay
+from sim.heartbeats.tally import CountingServer, Tally
+from sim.heartbeats.trouble import Trouble
+from sim.host import SECOND, Wake
+from sim.mutations import Product
+from sim.names import all_node_names
+from sim.scenario import Scenario
+
+if TYPE_CHECKING:
+    from foreman.agent.registrar import Registrar
+    from sim.heartbeats.parts import RestingNodeController
+
+LEAD = 3
+"""Intervals before a fault from which on every heartbeat is real: the last before it must have been seen by everybody."""
+
+
+class Pulse:
+    """One node's heartbeats, from the one due at `first` on. Microseconds; `arrives` is how long a beat takes to an operator."""
+
+    __slots__ = ("arrives", "first", "interval", "name", "wake", "woken")
+
+    def __init__(self, name: str, first: int, interval: int, arrives: int) -> None:
+        self.name = name
+        self.first = first
+        self.interval = interval
+        self.arrives = arrives
+        self.wake = Wake()
+        self.woken = False
+
+    def next(self, now: int) -> int:
+        """When the first beat after `now` is due."""
+        return self.first + ((now - self.first) // self.interval + 1) * self.interval
+
+    def seen(self, now: int) -> int:
+        """When an operator has seen the latest beat, the real one before `first` included."""
+        return now - (now - self.first - self.arrives) % self.interval
+
+
+class Heartbeats:
+    """All pulses of a run. `views`: the operators' node controllers that are there, by host."""
+
+    def __init__(self, env: Clock, scenario: Scenario, seed: int, server: CountingServer) -> None:
+        self.env = env
+        self.server = server
+        self.interval = scenario.agent.heartbeat
+        self.latency = delay(scenario, "latency") or 0
+        self.arrives = self.latency + (delay(scenario, "watch") or 0)
+        self.operators = scenario.operators.replicas
+        self.tally = Tally(self.interval)
+        self.pulses: dict[str, Pulse] = {}
+        self.views: dict[str, RestingNodeController] = {}
+        self.trouble = Trouble(env, scenario, seed, all_node_names(scenario), LEAD * self.interval, self.rouse)
+        server.elided = lambda: self.tally.by(env.now)
+
+    def product(self, product: Product) -> Product:
+        """`product` with parts that let heartbeats rest."""
+        from sim.heartbeats.parts import AGENT, OPERATOR
+
+        bound = {part: type(each.__name__, (each,), {"heartbeats": self}) for part, each in (AGENT | OPERATOR).items()}
+        return replace(
+            product,
+            agent=replace(product.agent, **{part: bound[part] for part in AGENT}),
+            operator=replace(product.operator, **{part: bound[part] for part in OPERATOR}),
+        )
+
+    @property
+    def elided(self) -> int:
+        """How many have been left out so far."""
+        return self.tally.by(self.env.now)
+
+    def rest(self, registrar: Registrar, due: float) -> Pulse | None:
+        """The pulse that stands from now on, if the beat that was due then met with nothing new and nothing is to come."""
+        name, now, beat = registrar.identity.name, self.env.now, round(due * SECOND)
+        if now - beat != 2 * self.latency or registrar.beaten_at != registrar.runtime.now():
+            return None
+        if self.trouble.at(name) or len(self.views) < self.operators:
+            return None
+        seen = beat + self.arrives
+        on_time = seen if seen <= now else seen - self.interval
+        if not all(view.settled(name, on_time) for view in self.views.values()):
+            return None
+        pulse = self.pulses[name] = Pulse(name, beat + self.interval, self.interval, self.arrives)
+        self.tally.begin(pulse.first + self.latency)
+        return pulse
+
+    def rouse(self, names: Iterable[str] | None = None) -> None:
+        """The next heartbeat of these nodes (None: of all) is real."""
+        for name in list(self.pulses) if names is None else names:
+            self.stir(name)
+
+    def stir(self, name: str) -> None:
+        """The node's next heartbeat is real."""
+        pulse = self.pulses.get(name)
+        if pulse is None or pulse.woken:
+            return
+        pulse.woken = True
+        for view in self.views.values():
+            view.look_again(pulse)
+        self.env.at(pulse.next(self.env.now) - self.env.now, self._beat, pulse)
+
+    def _beat(self, pulse: Pulse) -> None:
+        if self.pulses.get(pulse.name) is pulse:
+            for view in self.views.values():
+                view.liveness.silence(pulse.name)
+            del self.pulses[pulse.name]
+            self.tally.end(pulse.first + self.latency, (self.env.now - pulse.first) // self.interval)
+            pulse.wake.fire(self.env.now / SECOND)
+
+    def gone(self, name: str) -> None:
+        """The node's agent has ended."""
+        pulse = self.pulses.pop(name, None)
+        if pulse is not None:
+            first = pulse.first + self.latency
+            self.tally.end(first, max((self.env.now - first) // self.interval + 1, 0))
+
+    def lost(self, host: str, view: RestingNodeController) -> None:
+        """An operator's process has ended: the next has to see for itself who lives."""
+        if self.views.get(host) is view:
+            del self.views[host]
+        self.rouse()
+
+    def settle(self) -> None:
+        """The run has ended: each FleetNode shows the heartbeat it would show."""
+        table = self.server.tables["FleetNode"]
+        for pulse in self.pulses.values():
+            node = table.get(pulse.name)
+            last = (pulse.next(self.env.now - self.latency) - pulse.interval) // SECOND
+            if node is not None:
+                status = node.status.evolve(last_heartbeat_time=self.server.wall() - self.env.now // SECOND + last)
+                table[pulse.name] = node.evolve(status=status)
+
