@@ -94,8 +94,10 @@ class World:
         self.heartbeats: Heartbeats | None = None
         if isinstance(self.server, CountingServer):
             self.heartbeats = Heartbeats(self.env, scenario, self.seed, self.server)
-            self.product = self.heartbeats.product(self.product)
         self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
+        if self.heartbeats is not None:
+            self.product = self.heartbeats.product(self.product)
+            self.endpoint.watch = self.heartbeats.watches()
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, Link] = {}
         self.roles: dict[str, str] = _Roles({JANITOR: "user"})

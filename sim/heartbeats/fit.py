@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from foreman.durations import show
-from sim.fault import ON_EVENTS, ON_REQUESTS, Fault
+from sim.fault import ON_EVENTS, ON_REQUESTS, WRITES, Fault
 from sim.heartbeats.trouble import touching
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def _watched(scenario: Scenario) -> Iterator[Problem]:
 
 
 def _fault(fault: Fault) -> str:
-    if fault.fault in (*ON_REQUESTS, *ON_EVENTS) and (
-        fault.on is None or fault.on.kind is None or fault.on.kind == "FleetNode"
-    ):
-        return "needs it to strike no heartbeat: say on: {kind: AgenticTask}"
-    if touching(fault) and (fault.on or fault.after):
+    on = fault.on
+    if fault.fault in ON_REQUESTS and (on is None or on.verb not in WRITES or on.kind in (None, "FleetNode")):
+        return "needs it to strike no heartbeat: say on: {verb: patch_status, kind: AgenticTask}"
+    if fault.fault in ON_EVENTS and (on is None or on.type is None or on.kind in (None, "FleetNode")):
+        return "needs it to strike no heartbeat: say on: {type: MODIFIED, kind: AgenticTask}"
+    if touching(fault) and (on or fault.after):
         return "needs to know before when it strikes: expected at: 30s or rate: 0.2/min"
     return ""

@@ -47,13 +47,14 @@ class _Runs(dict[str, Run]):
 
 
 class StirringWatcher(Watcher):
-    """Stirs the pulse when a run begins or ends."""
+    """Stirs the pulse when a run begins or ends, and shows its cache."""
 
     heartbeats: ClassVar[Heartbeats]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.runs = _Runs(self.heartbeats, self.node)
+        self.heartbeats.caches[cast(Process, self.runtime).host.name] = self.tasks
 
 
 class RestingLiveness(Liveness):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sim.clock import Clock
+from sim.cluster import WATCH_TIMEOUT
 from sim.heartbeats.fit import delay
 from sim.heartbeats.tally import CountingServer, Tally
 from sim.heartbeats.trouble import Trouble
@@ -17,10 +18,15 @@ from sim.scenario import Scenario
 
 if TYPE_CHECKING:
     from foreman.agent.registrar import Registrar
+    from foreman.api import AgenticTask
+    from foreman.cache import Cache
     from sim.heartbeats.parts import RestingNodeController
+    from sim.heartbeats.watches import QuietWatch
 
 LEAD = 3
 """Intervals before a fault from which on every heartbeat is real: the last before it must have been seen by everybody."""
+LEAD_OF_WATCHES = WATCH_TIMEOUT + 30 * SECOND
+"""And every stream must have been opened anew."""
 
 
 class Pulse:
@@ -53,13 +59,23 @@ class Heartbeats:
         self.server = server
         self.interval = scenario.agent.heartbeat
         self.latency = delay(scenario, "latency") or 0
-        self.arrives = self.latency + (delay(scenario, "watch") or 0)
+        self.watch = delay(scenario, "watch") or 0
+        self.arrives = self.latency + self.watch
         self.operators = scenario.operators.replicas
         self.tally = Tally(self.interval)
         self.pulses: dict[str, Pulse] = {}
         self.views: dict[str, RestingNodeController] = {}
-        self.trouble = Trouble(env, scenario, seed, all_node_names(scenario), LEAD * self.interval, self.rouse)
+        self.caches: dict[str, Cache[AgenticTask]] = {}
+        self.quiet: dict[str, QuietWatch] = {}
+        self.opened_anew = self.listed_anew = 0
+        self.trouble = Trouble(env, scenario, seed, all_node_names(scenario), self._lead(), self.brace)
         server.elided = lambda: self.tally.by(env.now)
+
+    def watches(self) -> type[QuietWatch]:
+        """Of agents, renewed only in the books while there is no trouble."""
+        from sim.heartbeats.watches import QuietWatch
+
+        return type("QuietWatch", (QuietWatch,), {"heartbeats": self})
 
     def product(self, product: Product) -> Product:
         """`product` with parts that let heartbeats rest."""
@@ -91,6 +107,17 @@ class Heartbeats:
         pulse = self.pulses[name] = Pulse(name, beat + self.interval, self.interval, self.arrives)
         self.tally.begin(pulse.first + self.latency)
         return pulse
+
+    def _lead(self) -> int:
+        return max(LEAD * self.interval, LEAD_OF_WATCHES)
+
+    def brace(self, names: Iterable[str] | None) -> None:
+        """A fault will soon strike these nodes (None: anything)."""
+        names = list(self.caches) if names is None else names
+        self.rouse(names)
+        for name in names:
+            if quiet := self.quiet.pop(name, None):
+                quiet.expect()
 
     def rouse(self, names: Iterable[str] | None = None) -> None:
         """The next heartbeat of these nodes (None: of all) is real."""
@@ -129,7 +156,9 @@ class Heartbeats:
         self.rouse()
 
     def settle(self) -> None:
-        """The run has ended: each FleetNode shows the heartbeat it would show."""
+        """The run has ended: all is booked, and each FleetNode shows the heartbeat it would show."""
+        for quiet in self.quiet.values():
+            quiet.book()
         table = self.server.tables["FleetNode"]
         for pulse in self.pulses.values():
             node = table.get(pulse.name)
