@@ -23,7 +23,7 @@ RESULT_PATHS = frozenset(
         "wait_seconds.max", "makespan_seconds", "virtual_seconds", "utilisation", "faults", "violates", "restarts",
         "differs", "workloads.total", "workloads.completed", "workloads.failed", "workloads.pending", "workloads.children",
         "workloads.iterations", "model.runs", "model.turns", "model.retries", "model.requests", "model.refusals",
-        "model.transients", "model.prompt_tokens", "model.output_tokens",
+        "model.transients", "model.prompt_tokens", "model.output_tokens", "heartbeats.elided",
     ]
 )  # fmt: skip
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -67,6 +67,7 @@ def result_of(world: World) -> dict[str, Any]:
         "api_calls": sum(world.endpoint.calls.values()),
         "api_calls_by": dict(sorted(world.endpoint.calls.items())),
         "writes": stats.writes,
+        "heartbeats": {"elided": world.heartbeats.elided if world.heartbeats is not None else 0},
         "events": world.events,
         "reconciles": world.counted["reconciles"],
         "relists": world.counted["relists"],

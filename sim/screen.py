@@ -99,10 +99,16 @@ def in_words(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         ("fleet", f"makespan {_s(result['makespan_seconds'])}, {100 * result['utilisation']:.1f}% of slot time in use"),
         ("attempts", f"{result['attempts']:,} assignments; executions: {_counts(runs)}"),
         ("conflicts", _conflicts(result)),
-        ("api", f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"),
+        ("api", _api(result)),
         ("faults", _faults(result)),
         ("checks", _checks(result["invariants"])),
     ]
+
+
+def _api(result: Mapping[str, Any]) -> str:
+    elided = result["heartbeats"]["elided"]
+    told = f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"
+    return told + (f" (of the writes {elided:,} heartbeats were elided)" if elided else "")
 
 
 def _faults(result: Mapping[str, Any]) -> str:

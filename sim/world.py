@@ -88,16 +88,11 @@ class World:
         self.env = Clock()
         # Read at every write: all of it in C.
         self.now: Callable[[], int] = partial(attrgetter("now"), self.env)
-        elided = scenario.heartbeats == ELIDED and product is None and trace is None and schedule is None
-        kind = CountingServer if elided else ApiServer
-        self.server = kind(lambda: EPOCH + self.env.now // SECOND, scenario.apiserver.history)
-        self.heartbeats: Heartbeats | None = None
-        if isinstance(self.server, CountingServer):
-            self.heartbeats = Heartbeats(self.env, scenario, self.seed, self.server)
+        self.elides = scenario.heartbeats == ELIDED and product is None and trace is None and schedule is None
+        server = CountingServer if self.elides else ApiServer
+        self.server = server(lambda: EPOCH + self.env.now // SECOND, scenario.apiserver.history)
         self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
-        if self.heartbeats is not None:
-            self.product = self.heartbeats.product(self.product)
-            self.endpoint.watch = self.heartbeats.watches()
+        self.heartbeats = Heartbeats(self) if self.elides else None
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, Link] = {}
         self.roles: dict[str, str] = _Roles({JANITOR: "user"})
@@ -390,7 +385,7 @@ class World:
     def judge(self) -> None:
         """Count what the processes have counted, and look whether all that should have happened has."""
         if self.heartbeats is not None:
-            self.heartbeats.settle()
+            self.heartbeats.settle(self)
         for agent in self.agents.values():
             self._count_agent(agent)
         for operator in self.operators.values():

@@ -80,7 +80,6 @@ class RestingNodeController(NodeController):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._put_off: dict[str, int] = {}
         process = cast(Process, self.runtime)
         self.heartbeats.views[process.host.name] = self
         process.on_death.append(lambda: self.heartbeats.lost(process.host.name, self))
@@ -100,17 +99,17 @@ class RestingNodeController(NodeController):
 
     async def reconcile(self, name: str) -> float | None:
         again = await super().reconcile(name)
-        if again is None or name not in self.heartbeats.pulses:
+        pulse = self.heartbeats.pulses.get(name)
+        if again is None or pulse is None or pulse.woken:
             return again
-        self._put_off[name] = self.heartbeats.env.now + round(again * SECOND)
+        pulse.put_off.pop(self, None)
+        pulse.put_off[self] = self.heartbeats.env.now + round(again * SECOND)
         return None
 
-    def look_again(self, pulse: Pulse) -> None:
-        """Look when the rounds that were left out would have come to the node next."""
-        look = self._put_off.pop(pulse.name, None)
-        if look is not None:
-            now = self.heartbeats.env.now
-            self.controller.queue.add_after(pulse.name, (self._round(look, pulse, now) - now) / SECOND)
+    def look_again(self, pulse: Pulse, look: int) -> None:
+        """Look when the rounds that were left out would have come to the node next; `look`: the first of them."""
+        now = self.heartbeats.env.now
+        self.controller.queue.add_after(pulse.name, (self._round(look, pulse, now) - now) / SECOND)
 
     def _round(self, look: int, pulse: Pulse, now: int) -> int:
         """The first look after `now`: each is one timeout and slack after the last beat that the one before knew of."""

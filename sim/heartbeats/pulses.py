@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from sim.clock import Clock
 from sim.cluster import WATCH_TIMEOUT
 from sim.heartbeats.fit import delay
 from sim.heartbeats.tally import CountingServer, Tally
 from sim.heartbeats.trouble import Trouble
-from sim.host import SECOND, Wake
+from sim.host import EPOCH, SECOND, Wake
 from sim.mutations import Product
 from sim.names import all_node_names
-from sim.scenario import Scenario
 
 if TYPE_CHECKING:
     from foreman.agent.registrar import Registrar
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from foreman.cache import Cache
     from sim.heartbeats.parts import RestingNodeController
     from sim.heartbeats.watches import QuietWatch
+    from sim.world import World
 
 LEAD = 3
 """Intervals before a fault from which on every heartbeat is real: the last before it must have been seen by everybody."""
@@ -30,15 +29,17 @@ LEAD_OF_WATCHES = WATCH_TIMEOUT + 30 * SECOND
 
 
 class Pulse:
-    """One node's heartbeats, from the one due at `first` on. Microseconds; `arrives` is how long a beat takes to an operator."""
+    """One node's heartbeats, from the one due at `first` on. Microseconds; `arrives` is how long a beat takes to an operator,
+    `put_off` when each operator would have looked next, in the order in which they last did."""
 
-    __slots__ = ("arrives", "first", "interval", "name", "wake", "woken")
+    __slots__ = ("arrives", "first", "interval", "name", "put_off", "wake", "woken")
 
     def __init__(self, name: str, first: int, interval: int, arrives: int) -> None:
         self.name = name
         self.first = first
         self.interval = interval
         self.arrives = arrives
+        self.put_off: dict[RestingNodeController, int] = {}
         self.wake = Wake()
         self.woken = False
 
@@ -54,9 +55,11 @@ class Pulse:
 class Heartbeats:
     """All pulses of a run. `views`: the operators' node controllers that are there, by host."""
 
-    def __init__(self, env: Clock, scenario: Scenario, seed: int, server: CountingServer) -> None:
+    def __init__(self, world: World) -> None:
+        """Puts its parts into the world, which has no host yet."""
+        scenario, env = world.scenario, world.env
         self.env = env
-        self.server = server
+        self.server = world.server
         self.interval = scenario.agent.heartbeat
         self.latency = delay(scenario, "latency") or 0
         self.watch = delay(scenario, "watch") or 0
@@ -68,16 +71,19 @@ class Heartbeats:
         self.caches: dict[str, Cache[AgenticTask]] = {}
         self.quiet: dict[str, QuietWatch] = {}
         self.opened_anew = self.listed_anew = 0
-        self.trouble = Trouble(env, scenario, seed, all_node_names(scenario), self._lead(), self.brace)
-        server.elided = lambda: self.tally.by(env.now)
+        self.trouble = Trouble(env, scenario, world.seed, all_node_names(scenario), self._lead(), self.brace)
+        self._told = 0
+        cast(CountingServer, world.server).elided = lambda: self.tally.by(env.now)
+        world.product = self._product(world.product)
+        world.endpoint.watch = self._watches()
 
-    def watches(self) -> type[QuietWatch]:
+    def _watches(self) -> type[QuietWatch]:
         """Of agents, renewed only in the books while there is no trouble."""
         from sim.heartbeats.watches import QuietWatch
 
         return type("QuietWatch", (QuietWatch,), {"heartbeats": self})
 
-    def product(self, product: Product) -> Product:
+    def _product(self, product: Product) -> Product:
         """`product` with parts that let heartbeats rest."""
         from sim.heartbeats.parts import AGENT, OPERATOR
 
@@ -130,8 +136,8 @@ class Heartbeats:
         if pulse is None or pulse.woken:
             return
         pulse.woken = True
-        for view in self.views.values():
-            view.look_again(pulse)
+        for view, look in pulse.put_off.items():
+            view.look_again(pulse, look)
         self.env.at(pulse.next(self.env.now) - self.env.now, self._beat, pulse)
 
     def _beat(self, pulse: Pulse) -> None:
@@ -155,15 +161,20 @@ class Heartbeats:
             del self.views[host]
         self.rouse()
 
-    def settle(self) -> None:
+    def settle(self, world: World) -> None:
         """The run has ended: all is booked, and each FleetNode shows the heartbeat it would show."""
         for quiet in self.quiet.values():
             quiet.book()
+        calls = world.endpoint.calls
+        calls["list"] += self.listed_anew
+        calls["watch"] += self.opened_anew
+        calls["patch_status"] += self.elided - self._told
+        world.stats.writes += self.elided - self._told
+        self.listed_anew, self.opened_anew, self._told = 0, 0, self.elided
         table = self.server.tables["FleetNode"]
         for pulse in self.pulses.values():
             node = table.get(pulse.name)
-            last = (pulse.next(self.env.now - self.latency) - pulse.interval) // SECOND
-            if node is not None:
-                status = node.status.evolve(last_heartbeat_time=self.server.wall() - self.env.now // SECOND + last)
+            last = pulse.next(self.env.now - self.latency) - pulse.interval
+            if node is not None and last >= pulse.first:
+                status = node.status.evolve(last_heartbeat_time=EPOCH + last // SECOND)
                 table[pulse.name] = node.evolve(status=status)
-

@@ -1,0 +1,125 @@
+"""Heartbeats left out: whatever comes of a run, comes of it at the same microsecond as in the exact run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sim.heartbeats.fit import unfit
+from sim.heartbeats.parts import RestingLiveness, RestingNodeController, StirringWatcher
+from sim.heartbeats.pulses import Heartbeats
+from sim.heartbeats.trouble import Trouble
+from sim.heartbeats.watches import QuietWatch
+from sim.load import BadScenario, parse
+from sim.result import result_of
+from sim.selection import Change
+from sim.trace import Trace, summary
+from sim.world import World
+
+CALM = """
+fleet: {gpu: {count: 3, slots: 2}, cpu: {count: 2}}
+workload: {count: 25, arrivals: {poisson: 12/h}}
+executor: {duration: {exponential: 8m}, errors: 0.1}
+network: {latency: 1ms, watch: 1ms}
+until: 3h
+"""
+COUNTED_ANEW = frozenset({"digest", "events", "reconciles", "invariants", "heartbeats", "wall_seconds", "tasks_per_second"})
+"""What of a result counts steps of the simulator, or checks of heartbeats."""
+
+
+class Told:
+    """Every write of a run but the heartbeats that only say that time has passed, and its result."""
+
+    def __init__(self, text: str, mode: str, seed: int = 0) -> None:
+        self.world = World(parse(text, "elided.yaml", [f"heartbeats={mode}"]), seed)
+        self.writes: list[tuple[Any, ...]] = []
+        self.world.server.observers.append(self._committed)
+        self.world.run()
+        result = result_of(self.world)
+        self.elided = result["heartbeats"]["elided"]
+        self.result = {name: value for name, value in result.items() if name not in COUNTED_ANEW}
+        self.nodes = {name: self._shown(node) for name, node in self.world.server.tables["FleetNode"].items()}
+
+    def _committed(self, change: Change) -> None:
+        if not _beat(change):
+            said = summary(change.fields, getattr(change.old, "status", None))
+            self.writes.append((self.world.now(), change.actor, change.verb, change.kind, change.key, said))
+
+    @staticmethod
+    def _shown(node: Any) -> Any:
+        return node.status
+
+
+def _beat(change: Change) -> bool:
+    """Whether only the time of the last heartbeat has changed."""
+    if change.kind != "FleetNode" or change.old is None or change.new is None or change.verb != "patch_status":
+        return False
+    return bool(change.old.status.evolve(last_heartbeat_time=0) == change.new.status.evolve(last_heartbeat_time=0))
+
+
+def same(text: str, seed: int = 0) -> int:
+    """Both runs come to the same; how many heartbeats the one has left out."""
+    exact, elided = Told(text, "exact", seed), Told(text, "elided", seed)
+    told = [_unbeaten(each.writes) for each in (exact, elided)]
+    assert told[0] == told[1]
+    assert exact.result == elided.result
+    assert exact.nodes == elided.nodes
+    assert exact.world.server.version == elided.world.server.version
+    assert elided.world.events <= exact.world.events
+    assert exact.elided == 0
+    return int(elided.elided)
+
+
+def _unbeaten(writes: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Without the time, which is in the summary of a heartbeat with news."""
+    return writes
+
+
+FAULTS = {
+    "crash": "{at: 40m, fault: crash, host: gpu-1, for: 5m}",
+    "a crash for good": "{at: 40m, fault: crash, host: gpu-*}",
+    "partition": "{at: 41m, fault: partition, host: gpu-0, for: 4m}",
+    "one way": "{at: 41m, fault: partition, host: cpu-*, for: 10m, direction: in}",
+    "freeze": "{at: 30m, fault: freeze, host: gpu-2, for: 3m}",
+    "drain": "{at: 50m, fault: drain, host: cpu-1, for: 10m}",
+    "flap": "{at: 50m, fault: flap, host: cpu-1, by: 20s, for: 10m}",
+    "slow": "{at: 30m, fault: slow, host: 'gpu-*', by: 29500ms, for: 5m}",
+    "loss": "{at: 30m, fault: loss, host: '*', rate: 0.4, for: 20m}",
+    "skew": "{at: 30m, fault: skew, host: gpu-0, by: 1h, for: 20m}",
+    "capability": "{at: 30m, fault: capability, host: gpu-0, to: {ramGB: 8}, for: 20m}",
+    "watch lag": "{at: 30m, fault: watch-lag, host: operator-0, by: 70s, for: 30s}",
+    "restart of the operator": "{at: 45m, fault: crash, host: operator-0, for: 2m}",
+    "blind operator": "{at: 45m, fault: partition, host: operator-0, for: 4m}",
+    "outage": "{at: 45m, fault: api-outage, for: 3m}",
+    "compaction": "{at: 45m, fault: compact}",
+    "deleted node": "{at: 45m, fault: delete-node, host: gpu-0}",
+    "deleted tasks": "{at: 45m, fault: delete-task, host: '*'}",
+    "random crashes": "{rate: 3/h, fault: crash, host: gpu-0, for: 1m}",
+    "again and again": "{at: 20m, every: 25m, times: 4, fault: partition, host: gpu-0, for: 2m}",
+    "wrong verdicts": "{fault: wrong-verdict, probability: 0.3, times: 9}",
+    "lost answers": "{fault: lose-reply, on: {verb: patch_status, kind: AgenticTask}, probability: 0.2, times: 20}",
+}
+
+
+def test_in_a_calm_run_most_heartbeats_are_left_out() -> None:
+    assert same(CALM) > 1000
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_comes_to_the_same(fault: str) -> None:
+    assert same(f"{CALM}faults: [{fault}]\n") > 100
+
+
+@pytest.mark.parametrize("more", ["operators: {replicas: 3}", "operators: {replicas: 2, leaderElection: true}"])
+def test_several_operators_come_to_the_same(more: str) -> None:
+    faults = f"faults: [{FAULTS['restart of the operator']}, {FAULTS['again and again']}]"
+    assert same(f"{CALM}{more}\n{faults}\n") > 100
+
+
+def test_a_history_as_short_as_the_beats_make_it_is_as_short_without_them() -> None:
+    faults = f"faults: [{FAULTS['one way']}, {FAULTS['again and again']}]"
+    assert same(f"{CALM}apiserver: {{history: 30}}\n{faults}\n") > 100
