@@ -104,6 +104,8 @@ class Heartbeats:
         name, now, beat = registrar.identity.name, self.env.now, round(due * SECOND)
         if now - beat != 2 * self.latency or registrar.beaten_at != registrar.runtime.now():
             return None
+        if registrar.node is None or registrar.node.status.current_task != registrar.current_task():
+            return None
         if self.trouble.at(name) or len(self.views) < self.operators:
             return None
         seen = beat + self.arrives

@@ -22,11 +22,11 @@ class Gap:
 
     __slots__ = ("closed", "ended", "listed", "opened", "served")
 
-    def __init__(self, opened: int, relist_at: int, latency: int, delay: int) -> None:
-        """After the stream that stood from `opened` on."""
+    def __init__(self, opened: int, relist_at: float, latency: int, delay: int) -> None:
+        """After the stream that stood from `opened` on; `relist_at` is in seconds, as the cache has it."""
         self.closed = opened + WATCH_TIMEOUT
         self.ended = self.closed + delay
-        self.listed = self.ended + latency if self.ended >= relist_at else 0
+        self.listed = self.ended + latency if self.ended / SECOND >= relist_at else 0
         self.served = self.ended + (3 if self.listed else 1) * latency
         self.opened = self.served + latency
 
@@ -79,17 +79,15 @@ class QuietWatch(Watch):
         """Book all renewals up to now; gives the next one."""
         assert self.opened is not None
         heartbeats, cache, now = self.heartbeats, self.cache, self.env.now
-        relist_at = round(cache.relist_at * SECOND)
-        gap = Gap(self.opened, relist_at, heartbeats.latency, heartbeats.watch)
+        gap = Gap(self.opened, cache.relist_at, heartbeats.latency, heartbeats.watch)
         while gap.served <= now:
             heartbeats.opened_anew += 1
             if gap.listed:
                 heartbeats.listed_anew += 1
                 cache.relists += 1
-                relist_at = gap.listed + heartbeats.latency + round(cache.resync * SECOND)
+                cache.relist_at = (gap.listed + heartbeats.latency) / SECOND + cache.resync
             self.opened = gap.opened
-            gap = Gap(self.opened, relist_at, heartbeats.latency, heartbeats.watch)
-        cache.relist_at = relist_at / SECOND
+            gap = Gap(self.opened, cache.relist_at, heartbeats.latency, heartbeats.watch)
         return gap
 
     def book(self) -> None:
