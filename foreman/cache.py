@@ -202,11 +202,12 @@ class Cache(Generic[R]):
                 recovered()
         version = int(listing.version)
         self.position = version
-        present = {obj.key for obj in listing.items}
+        present = {obj.key: cast(R, obj) for obj in listing.items}
         for key in [key for key in self.objects if key not in present]:
             self._drop(key, version)
-        for obj in listing.items:
-            self._put(obj.key, cast(R, obj), int(obj.version))
+        for key, obj in present.items():
+            if self.get(key) is not obj:
+                self._put(key, obj, int(obj.version))
         self.synced.set()
 
     def _put(self, key: str, obj: R, version: int) -> None:

@@ -135,9 +135,8 @@ class TaskController:
         if self._overdue(task, now - since):
             self.queue.add(key)
         elif task.status.phase is not Phase.SCHEDULED:
-            # Its node may be heard of again before that, but it cannot have been silent for longer.
-            silent_at = now + self.liveness.timeout - self.liveness.silence(task.status.assigned_node)
-            self._fine_until[key] = min(silent_at, since + custody.deadline_of(task))
+            lost_at = self.liveness.fresh_until(task.status.assigned_node)
+            self._fine_until[key] = min(lost_at, since + custody.deadline_of(task))
 
     def _overdue(self, task: AgenticTask, seconds: float) -> bool:
         return (

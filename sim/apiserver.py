@@ -98,6 +98,7 @@ class ApiServer:
 
     def close(self, stream: Stream) -> None:
         stream.closed = True
+        stream.send = _unheard
         self._streams_of(stream).pop(stream, None)
 
     def streams(self) -> Iterable[Stream]:
@@ -334,6 +335,10 @@ def _check_metadata(old: Resource, meta: ObjectMeta) -> None:
 
 def _nowhere(event: Event) -> None:
     raise AssertionError("a list has no stream")
+
+
+def _unheard(event: Event) -> None:
+    """Where a stream sends that is closed: its watcher would else live in a cycle, and no collector runs during a run."""
 
 
 _SERVER_OWNED = frozenset(

@@ -68,6 +68,13 @@ class RestingLiveness(Liveness):
             self._seen[name] = pulse.seen(self.heartbeats.env.now) / SECOND
         return super().silence(name)
 
+    def fresh_until(self, name: str) -> float:
+        pulse = self.heartbeats.pulses.get(name)
+        if pulse is None or pulse.woken:
+            return super().fresh_until(name)
+        # The first fault there is so far off, or the pulse would have been stirred.
+        return self.runtime.now() + self.heartbeats.lead / SECOND
+
     def on_time(self, name: str, at: int) -> bool:
         """Whether the last beat was seen just then, and every beat counts."""
         return round(self._seen.get(name, 0) * SECOND) == at and self.heard(name)

@@ -64,6 +64,7 @@ class Heartbeats:
         self.latency = delay(scenario, "latency") or 0
         self.watch = delay(scenario, "watch") or 0
         self.arrives = self.latency + self.watch
+        self.lead = max(LEAD * self.interval, LEAD_OF_WATCHES)
         self.operators = scenario.operators.replicas
         self.tally = Tally(self.interval)
         self.pulses: dict[str, Pulse] = {}
@@ -71,7 +72,7 @@ class Heartbeats:
         self.caches: dict[str, Cache[AgenticTask]] = {}
         self.quiet: dict[str, QuietWatch] = {}
         self.opened_anew = self.listed_anew = 0
-        self.trouble = Trouble(env, scenario, world.seed, all_node_names(scenario), self._lead(), self.brace)
+        self.trouble = Trouble(env, scenario, world.seed, all_node_names(scenario), self.lead, self.brace)
         self._told = 0
         cast(CountingServer, world.server).elided = lambda: self.tally.by(env.now)
         world.product = self._product(world.product)
@@ -115,9 +116,6 @@ class Heartbeats:
         pulse = self.pulses[name] = Pulse(name, beat + self.interval, self.interval, self.arrives)
         self.tally.begin(pulse.first + self.latency)
         return pulse
-
-    def _lead(self) -> int:
-        return max(LEAD * self.interval, LEAD_OF_WATCHES)
 
     def brace(self, names: Iterable[str] | None) -> None:
         """A fault will soon strike these nodes (None: anything)."""
