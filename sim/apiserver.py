@@ -57,7 +57,8 @@ class ApiServer:
         stream = Stream(kind, _nowhere, namespace, labels, fields)
         if stream.node:
             table = self._by_node.get(stream.node, {})
-        items = tuple(table[key] for key in sorted(table) if stream.selects(table[key]))
+        found = map(table.__getitem__, sorted(table))
+        items = tuple(found if stream.indexed else filter(stream.selects, found))
         return Listing(items, str(self.version))
 
     def listing_at(self, version: int, listing: Listing, stream: Stream) -> Listing:

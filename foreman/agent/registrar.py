@@ -115,7 +115,7 @@ class Registrar:
                 await self._tick()
 
     async def next_due(self, due: float) -> float:
-        """Wait for the beat after the one that was due then; gives when it is due. None that was slept through is made up for."""
+        """Wait for the beat after the one that was due then; gives when it is due. What was slept through is lost."""
         due = max(due + self.interval, self.runtime.now())
         await self.runtime.sleep(due - self.runtime.now())
         return due

@@ -72,8 +72,7 @@ class RestingLiveness(Liveness):
         pulse = self.heartbeats.pulses.get(name)
         if pulse is None or pulse.woken:
             return super().fresh_until(name)
-        # The first fault there is so far off, or the pulse would have been stirred.
-        return self.runtime.now() + self.heartbeats.lead / SECOND
+        return self.heartbeats.trouble.next() / SECOND
 
     def on_time(self, name: str, at: int) -> bool:
         """Whether the last beat was seen just then, and every beat counts."""

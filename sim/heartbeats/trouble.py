@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from heapq import heappop, heappush
+from math import inf
 
 from sim.clock import Clock
 from sim.draw import Stream
@@ -39,6 +41,7 @@ class Trouble:
         self.lead = lead
         self.begins = begins
         self._all = 0
+        self._strikes: list[int] = []
         self._of: Counter[str] = Counter()
         for fault, name in zip(scenario.faults, fault_names(scenario.faults), strict=True):
             if not touching(fault):
@@ -54,6 +57,12 @@ class Trouble:
         """Whether it is in trouble now, or soon will be."""
         return self._all > 0 or self._of[node] > 0
 
+    def next(self) -> float:
+        """When anything at all strikes next, in microseconds, or infinity: nothing takes anybody by surprise before that."""
+        while self._strikes and self._strikes[0] < self.env.now:
+            heappop(self._strikes)
+        return self._strikes[0] if self._strikes else inf
+
     def _at_random(self, fault: Fault, luck: Stream, since: int, number: int) -> None:
         strikes = since + max(fault.interval * luck.exponential() // ONE, 1)
 
@@ -66,6 +75,7 @@ class Trouble:
 
     def _expect(self, fault: Fault, strikes: int) -> None:
         now = self.env.now
+        heappush(self._strikes, strikes)
         self.env.at(max(strikes - self.lead - now, 0), self._begin, fault)
         if fault.for_:
             self.env.at(strikes + fault.for_ - now, self._end, fault)

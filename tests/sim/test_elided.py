@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim.heartbeats.fit import unfit
+from foreman.agent.watcher import Watcher
+from foreman.liveness import Liveness
+from sim.cluster import Watch
 from sim.heartbeats.parts import RestingLiveness, RestingNodeController, StirringWatcher
 from sim.heartbeats.pulses import Heartbeats
+from sim.heartbeats.tally import Tally
 from sim.heartbeats.trouble import Trouble
 from sim.heartbeats.watches import QuietWatch
 from sim.load import BadScenario, parse
 from sim.result import result_of
+from sim.schedule import Listed
 from sim.selection import Change
 from sim.trace import Trace, summary
 from sim.world import World
@@ -27,7 +31,9 @@ executor: {duration: {exponential: 8m}, errors: 0.1}
 network: {latency: 1ms, watch: 1ms}
 until: 3h
 """
-COUNTED_ANEW = frozenset({"digest", "events", "reconciles", "invariants", "heartbeats", "wall_seconds", "tasks_per_second"})
+COUNTED_ANEW = frozenset(
+    {"digest", "events", "reconciles", "invariants", "heartbeats", "wall_seconds", "tasks_per_second"}
+)
 """What of a result counts steps of the simulator, or checks of heartbeats."""
 
 
@@ -115,6 +121,91 @@ def test_a_history_as_short_as_the_beats_make_it_is_as_short_without_them() -> N
     assert same(f"{CALM}apiserver: {{history: 30}}\n{faults}\n") > 100
 
 
+SEED = 4
+SLOW = (
+    CALM.replace("latency: 1ms, watch: 1ms", "latency: 1500ms, watch: 500ms")
+    .replace("25", "150")
+    .replace("12/h", "60/h")
+)
+CRASHES = f"{CALM}faults: [{FAULTS['a crash for good']}]\n"
+
+
+def test_slow_messages_come_to_the_same() -> None:
+    """A stream is opened anew for seconds at a time, and some events fall into just those."""
+    assert same(SLOW, SEED) > 500
+
+
+def _unwarned(patch: pytest.MonkeyPatch) -> None:
+    """A crashed host's heartbeats go on in the books."""
+    patch.setattr(Heartbeats, "brace", lambda self, names: None)
+    patch.setattr(Trouble, "at", lambda self, node: False)
+
+
+def _unlucky(patch: pytest.MonkeyPatch) -> None:
+    """The random faults that are expected are others than those that come."""
+    at_random = Trouble._at_random
+    patch.setattr(
+        Trouble,
+        "_at_random",
+        lambda self, fault, luck, since, number: at_random(self, fault, luck, since + 10**9, number),
+    )
+
+
+def _unstirred(patch: pytest.MonkeyPatch) -> None:
+    """A run that begins or ends is not told with the next heartbeat."""
+    patch.setattr(StirringWatcher, "__init__", lambda self, *args, **kwargs: Watcher.__init__(self, *args, **kwargs))
+
+
+def _unlooked(patch: pytest.MonkeyPatch) -> None:
+    """An operator never comes back to a node that it left out of its rounds."""
+    patch.setattr(RestingNodeController, "look_again", lambda self, pulse, look: None)
+
+
+def _unheard(patch: pytest.MonkeyPatch) -> None:
+    """An operator hears nothing of heartbeats that are left out."""
+    patch.setattr(RestingLiveness, "silence", Liveness.silence)
+
+
+def _uncounted(patch: pytest.MonkeyPatch) -> None:
+    """The server's versions do not count them."""
+    patch.setattr(Tally, "by", lambda self, now: 0)
+
+
+def _gapless(patch: pytest.MonkeyPatch) -> None:
+    """A quiet watch always stands."""
+    patch.setattr(QuietWatch, "send", Watch.send)
+
+
+def _unread(patch: pytest.MonkeyPatch) -> None:
+    """A pulse stands although the last beat has not told what there is to tell."""
+    settled = RestingNodeController.settled
+    patch.setattr(RestingNodeController, "settled", lambda self, name, seen: settled(self, name, seen) or True)
+
+
+RANDOM = f"{CALM}faults: [{FAULTS['random crashes']}]\n"
+LAGGING = f"{CALM}faults: [{FAULTS['watch lag']}, {FAULTS['blind operator'].replace('45m', '70m')}]\n"
+SHORT = f"{CALM}apiserver: {{history: 30}}\nfaults: [{FAULTS['one way']}, {FAULTS['again and again']}]\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (_unwarned, CRASHES),
+        (_unlucky, RANDOM),
+        (_unstirred, CALM),
+        (_unlooked, CRASHES),
+        (_unheard, SLOW),
+        (_uncounted, SHORT),
+        (_gapless, SLOW),
+        (_unread, LAGGING),
+    ],
+)
+def test_it_would_not_without(spoil: Callable[[pytest.MonkeyPatch], None], text: str, monkeypatch: Any) -> None:
+    spoil(monkeypatch)
+    with pytest.raises(AssertionError):
+        same(text, SEED)
+
+
 def _fault(kind: str, host: str, at: int, for_: int) -> str:
     more = {"flap": ", by: 17s", "slow": ", by: 11s", "skew": ", by: 7m", "watch-lag": ", by: 40s"}.get(kind, "")
     more = {"loss": ", rate: 0.3", "capability": ", to: {ramGB: 3}"}.get(kind, more)
@@ -157,3 +248,40 @@ until: 3h
 @given(text=troubled(), seed=st.integers(0, 2**32))
 def test_whatever_happens_comes_to_the_same(text: str, seed: int) -> None:
     same(text, seed)
+
+
+REFUSED = {
+    "network: {latency: {choices: [1ms, 9ms]}, watch: 1ms}": "network.latency",
+    "network: {latency: 1ms}": "network",
+    "network: {latency: 1ms, watch: 1ms, loss: 0.1}": "network.loss",
+    "agent: {heartbeat: 90s}": "agent.heartbeat",
+    "agent: {heartbeat: 500ms}": "agent.heartbeat",
+    "apiserver: {lag: [1s]}": "apiserver",
+    "mutations: [no-slot-admission]": "mutations",
+    "checks: {nodes: 3m}": "checks.nodes",
+    "checks: {passedOver: 3m}": "checks.passedOver",
+    "schedule: [{host: gpu-0, way: boot, takes: 1s}]": "schedule",
+    "faults: [{fault: crash, host: gpu-0, after: {task: '*', phase: Running}}]": "faults.0",
+    "faults: [{fault: crash, on: {kind: FleetNode}}]": "faults.0",
+    "faults: [{fault: lose-reply, on: {verb: patch_status}}]": "faults.0",
+    "faults: [{fault: drop-event, on: {kind: AgenticTask}}]": "faults.0",
+}
+
+
+@pytest.mark.parametrize(("more", "where"), REFUSED.items())
+def test_what_would_not_come_to_the_same_is_refused_in_a_line(more: str, where: str) -> None:
+    key = more.partition(":")[0]
+    text = "".join(f"{line}\n" for line in CALM.strip().splitlines() if not line.startswith(f"{key}:"))
+    parse(f"{text}{more}\n", "elided.yaml")
+    with pytest.raises(BadScenario) as refused:
+        parse(f"{text}{more}\nheartbeats: elided\n", "elided.yaml")
+    assert len(refused.value.problems) == 1
+    assert f" {where}" in refused.value.problems[0]
+    assert "exact" in refused.value.problems[0]
+
+
+def test_a_run_that_is_traced_or_scheduled_has_every_heartbeat() -> None:
+    scenario = parse(f"{CALM}heartbeats: elided\n", "elided.yaml")
+    assert World(scenario).heartbeats is not None
+    assert World(scenario, trace=Trace()).heartbeats is None
+    assert World(scenario, schedule=Listed(())).heartbeats is None
