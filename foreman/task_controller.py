@@ -60,7 +60,7 @@ class TaskController:
         self.agents = agents
         self.liveness = liveness
         self.auditor = auditor
-        self.controller = Controller("task", runtime, self.reconcile)
+        self.controller = Controller("task", runtime, self.reconcile, view=tasks.get)
         self.queue = self.controller.queue
         self.scheduler: Scheduler
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -195,8 +195,7 @@ class TaskController:
             message = f'Agent "{task.spec.agent_ref and task.spec.agent_ref.name}" not found in namespace "{namespace}"'
             await self._write(task, pending.fail(task, REASON_AGENT_NOT_FOUND, message, wall).changes)
             return None
-        self.scheduler.offer(task)
-        return None
+        return self.scheduler.offer(task)
 
     async def _wait(self, task: AgenticTask, step: pending.Wait, wall: int) -> float | None:
         """A short wait is not worth a write; a longer one is said on the task."""
