@@ -13,8 +13,7 @@ from collections.abc import Callable
 
 from foreman.api import IN_FLIGHT, Agent, AgenticTask, Phase
 from foreman.cache import Cache
-from foreman.cluster import Cluster, ClusterError, Conflict, Unavailable
-from foreman.controller import BELIEF_SECONDS
+from foreman.cluster import Cluster, ClusterError, Unavailable
 from foreman.decide import custody
 from foreman.decide.fleet import Draw, Fleet
 from foreman.decide.queueing import GroupKey, Waiting, rank_of
@@ -51,21 +50,16 @@ class Scheduler:
         self._busy_agents: defaultdict[str, int] = defaultdict(int)
         self._agent_of: dict[str, str] = {}
         self._binding: dict[str, None] = {}
-        self._refused: dict[str, tuple[str, float]] = {}
         self._planned = False
         tasks.listen(self._task_changed)
         agents.listen(self._agent_changed)
 
-    def offer(self, task: AgenticTask) -> float | None:
-        """Let an eligible task wait for a node. Gives seconds to offer it again after, where this version of it was refused."""
-        version, until = self._refused.get(task.key, ("", 0.0))
-        if version == task.version and until > self.runtime.now():
-            return until - self.runtime.now()
+    def offer(self, task: AgenticTask) -> None:
+        """Let an eligible task wait for a node."""
         if task.key not in self._binding:
             agent = agent_key(task)
             self.waiting.add(self.rank(task), GroupKey(self._want(task), agent))
             self._plan()
-        return None
 
     def withdraw(self, key: str) -> None:
         """The task no longer waits, or no longer exists."""
@@ -160,18 +154,13 @@ class Scheduler:
                 found = await self.tasks.find_out(task)
                 if found is None or found.version != task.version:
                     return None
-            except ClusterError as error:
+            except ClusterError:
                 self.conflicts += 1
-                if isinstance(error, Conflict):
-                    # Until the cache has passed that version, whatever is decided on it would be refused again.
-                    self._refused[task.key] = task.version, self.runtime.now() + BELIEF_SECONDS
                 return None
 
     # what the caches tell
 
     def _task_changed(self, key: str, old: AgenticTask | None, new: AgenticTask | None) -> None:
-        if key in self._refused and (new is None or new.version != self._refused[key][0]):
-            del self._refused[key]
         if key in self.waiting.group_of and (new is None or new.status.phase is not Phase.PENDING):
             self.waiting.remove(key)
         if key not in self._binding:

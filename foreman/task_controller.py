@@ -195,7 +195,8 @@ class TaskController:
             message = f'Agent "{task.spec.agent_ref and task.spec.agent_ref.name}" not found in namespace "{namespace}"'
             await self._write(task, pending.fail(task, REASON_AGENT_NOT_FOUND, message, wall).changes)
             return None
-        return self.scheduler.offer(task)
+        self.scheduler.offer(task)
+        return None
 
     async def _wait(self, task: AgenticTask, step: pending.Wait, wall: int) -> float | None:
         """A short wait is not worth a write; a longer one is said on the task."""
