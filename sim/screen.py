@@ -14,6 +14,7 @@ from rich.text import Text
 
 from foreman.durations import show
 from sim.checkers import LIVENESS, SAFETY
+from sim.heartbeats.fit import SAID
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -106,9 +107,11 @@ def in_words(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 
 
 def _api(result: Mapping[str, Any]) -> str:
-    elided = result["heartbeats"]["elided"]
     told = f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"
-    return told + (f" (of the writes {elided:,} heartbeats were elided)" if elided else "")
+    elided, why = result["heartbeats"]["elided"], result["heartbeats"]["exact_because"]
+    if elided:
+        return f"{told} (of the writes {elided:,} heartbeats were elided)"
+    return told if why in ("", SAID) else f"{told} (no heartbeat was elided: {why})"
 
 
 def _faults(result: Mapping[str, Any]) -> str:

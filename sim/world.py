@@ -25,7 +25,7 @@ from sim.ending import Tasks, compare_with_calm
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
-from sim.heartbeats import ELIDED, CountingServer, Heartbeats
+from sim.heartbeats import CountingServer, Heartbeats, exact_because
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
 from sim.jobs import Yard
@@ -88,11 +88,11 @@ class World:
         self.env = Clock()
         # Read at every write: all of it in C.
         self.now: Callable[[], int] = partial(attrgetter("now"), self.env)
-        self.elides = scenario.heartbeats == ELIDED and product is None and trace is None and schedule is None
-        server = CountingServer if self.elides else ApiServer
+        self.exact = exact_because(scenario, trace is not None, schedule is not None, product is not None)
+        server = ApiServer if self.exact else CountingServer
         self.server = server(lambda: EPOCH + self.env.now // SECOND, scenario.apiserver.history)
         self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
-        self.heartbeats = Heartbeats(self) if self.elides else None
+        self.heartbeats = Heartbeats(self) if not self.exact else None
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, Link] = {}
         self.roles: dict[str, str] = _Roles({JANITOR: "user"})

@@ -16,8 +16,8 @@ That outcomes are equal is a claim about fixed delays: with random ones each bea
 says which scenarios it is made for.
 """
 
-from sim.heartbeats.fit import ELIDED
+from sim.heartbeats.fit import exact_because
 from sim.heartbeats.pulses import Heartbeats
 from sim.heartbeats.tally import CountingServer
 
-__all__ = ["ELIDED", "CountingServer", "Heartbeats"]
+__all__ = ["CountingServer", "Heartbeats", "exact_because"]

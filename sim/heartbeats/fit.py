@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sim.source import Problem
 
 ELIDED = "elided"
+SAID = "the scenario says so"
 SHORTEST, LONGEST = 1_000_000, 60_000_000
 DELAYS = 20
 """A heartbeat's interval must hold so many times the longest message."""
@@ -28,6 +29,17 @@ def unfit(scenario: Scenario) -> Iterator[Problem]:
         for number, fault in enumerate(scenario.faults):
             if why := _fault(fault):
                 yield ("faults", number), f"heartbeats: elided {why}, or heartbeats: exact"
+
+
+def exact_because(scenario: Scenario, traced: bool, scheduled: bool, composed: bool) -> str:
+    """Why a run has every heartbeat, '' if it leaves them out: `traced`, by a `schedule`, or `composed` of other parts."""
+    if scenario.heartbeats != ELIDED:
+        return SAID
+    if traced:
+        return "a trace tells of every call"
+    if scheduled:
+        return "a schedule tells of every message"
+    return "what runs is not the product as it is" if composed else ""
 
 
 def _network(scenario: Scenario) -> Iterator[Problem]:

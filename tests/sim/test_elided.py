@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from foreman.agent.watcher import Watcher
 from foreman.liveness import Liveness
@@ -18,8 +20,10 @@ from sim.heartbeats.tally import Tally
 from sim.heartbeats.trouble import Trouble
 from sim.heartbeats.watches import QuietWatch
 from sim.load import BadScenario, parse
+from sim.mutations import Product
 from sim.result import result_of
 from sim.schedule import Listed
+from sim.screen import closing
 from sim.selection import Change
 from sim.trace import Trace, summary
 from sim.world import World
@@ -281,7 +285,17 @@ def test_what_would_not_come_to_the_same_is_refused_in_a_line(more: str, where: 
 
 
 def test_a_run_that_is_traced_or_scheduled_has_every_heartbeat() -> None:
-    scenario = parse(f"{CALM}heartbeats: elided\n", "elided.yaml")
-    assert World(scenario).heartbeats is not None
-    assert World(scenario, trace=Trace()).heartbeats is None
-    assert World(scenario, schedule=Listed(())).heartbeats is None
+    scenario = parse(f"{CALM}heartbeats: elided\nuntil: 1m\n".replace("until: 3h\n", ""), "elided.yaml")
+    runs = {
+        "": World(scenario),
+        "a trace tells of every call": World(scenario, trace=Trace()),
+        "a schedule tells of every message": World(scenario, schedule=Listed(())),
+        "what runs is not the product as it is": World(scenario, product=Product()),
+    }
+    for why, world in runs.items():
+        assert (world.heartbeats is None) is bool(why)
+        result = result_of(world.run())
+        assert result["heartbeats"]["exact_because"] == why
+        told = io.StringIO()
+        closing(Console(file=told, width=300), result, "")
+        assert not why or f"no heartbeat was elided: {why}" in told.getvalue()
