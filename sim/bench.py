@@ -1,4 +1,4 @@
-"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|scale|hunt|trace|report|all] [--json]`.
+"""How fast, in units of bare simpy: `python -m sim.bench [lifecycle|nodes|backlog|million|scale|hunt|trace|report|all]`.
 
 The unit is what simpy alone takes for one Timeout of a generator process while 1,000 processes are pending. Machines are noisy,
 so the two take turns: a slice of the run, a slice of bare simpy, and so on; what slows one down slows the other down as well,
