@@ -73,6 +73,7 @@ class Cache(Generic[R]):
         self.get: Callable[[str], R | None] = self.objects.get
         self.position = 0
         self.synced = runtime.event()
+        self.relist_at = 0.0
         self.relists = 0
         self.failures = 0
         self.refusals = 0
@@ -132,18 +133,17 @@ class Cache(Generic[R]):
 
     async def run(self) -> None:
         """List and watch for ever. Raises Stalled after `stall_after` failed lists in a row."""
-        due = 0.0
         while True:
             try:
-                if self.runtime.now() >= due:
+                if self.runtime.now() >= self.relist_at:
                     await self._list()
-                    due = self.runtime.now() + self.resync
+                    self.relist_at = self.runtime.now() + self.resync
                 await self._follow()
             except Expired as error:
-                due = 0.0
+                self.relist_at = 0.0
                 self._lost(error)
             except ClusterError as error:
-                due = 0.0
+                self.relist_at = 0.0
                 await self._failed(error)
 
     async def _list(self) -> None:
@@ -202,11 +202,12 @@ class Cache(Generic[R]):
                 recovered()
         version = int(listing.version)
         self.position = version
-        present = {obj.key for obj in listing.items}
+        present = {obj.key: cast(R, obj) for obj in listing.items}
         for key in [key for key in self.objects if key not in present]:
             self._drop(key, version)
-        for obj in listing.items:
-            self._put(obj.key, cast(R, obj), int(obj.version))
+        for key, obj in present.items():
+            if self.get(key) is not obj:
+                self._put(key, obj, int(obj.version))
         self.synced.set()
 
     def _put(self, key: str, obj: R, version: int) -> None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from foreman.cluster import ClusterError, NotFound
+from foreman.cluster import ClusterError, Conflict, NotFound
 from foreman.runtime import Runtime
 from foreman.workqueue import WorkQueue
 
 WORKERS = 16
+BELIEF_SECONDS = 30.0
+"""How long a Conflict is believed without the cache showing what it was about."""
 
 
 class Controller:
@@ -25,13 +27,21 @@ class Controller:
     """
 
     def __init__(
-        self, name: str, runtime: Runtime, reconcile: Callable[[str], Awaitable[float | None]], workers: int = WORKERS
+        self,
+        name: str,
+        runtime: Runtime,
+        reconcile: Callable[[str], Awaitable[float | None]],
+        workers: int = WORKERS,
+        view: Callable[[str], object | None] = lambda key: None,
     ) -> None:
+        """`view(key)`: what a cache shows of the one object that `reconcile` writes to, if there is one."""
         self.name = name
         self.runtime = runtime
         self.queue = WorkQueue(runtime, self._rouse)
         self.reconcile = reconcile
         self.workers = workers
+        self.view = view
+        self._outdated: dict[str, tuple[object, float]] = {}
         self._idle = 0
         self.reconciles = 0
         self.errors: defaultdict[str, int] = defaultdict(int)
@@ -51,11 +61,16 @@ class Controller:
     async def _work(self) -> None:
         queue = self.queue
         while (key := queue.take()) is not None:
+            seen = self.view(key)
+            if self._outdated and self._still_outdated(key, seen):
+                queue.add_backing_off(key)
+                queue.done(key)
+                continue
             self.reconciles += 1
             try:
                 again = await self.reconcile(key)
             except ClusterError as error:
-                self._refused(key, error)
+                self._refused(key, error, seen)
             else:
                 queue.succeeded(key)
                 if again is not None:
@@ -63,8 +78,19 @@ class Controller:
             queue.done(key)
         self._idle += 1
 
-    def _refused(self, key: str, error: ClusterError) -> None:
+    def _still_outdated(self, key: str, seen: object | None) -> bool:
+        """Whether a write made on this very view has met a Conflict lately: another would, for the object is no longer what it
+        shows. The cache will say so in its time; if it says nothing for long, the API server may have erred."""
+        view, at = self._outdated.get(key, (None, 0.0))
+        if view is not None and view is seen and self.runtime.now() - at < BELIEF_SECONDS:
+            return True
+        self._outdated.pop(key, None)
+        return False
+
+    def _refused(self, key: str, error: ClusterError, seen: object | None) -> None:
         self.errors[type(error).__name__] += 1
+        if isinstance(error, Conflict) and seen is not None and self.view(key) is seen:
+            self._outdated[key] = seen, self.runtime.now()
         if isinstance(error, NotFound):
             self.queue.succeeded(key)
         else:

@@ -34,6 +34,10 @@ class Liveness:
         """Silent for longer than the timeout."""
         return self.silence(name) > self.timeout
 
+    def fresh_until(self, name: str) -> float:
+        """Until when it cannot become stale, on this operator's clock."""
+        return self.runtime.now() + self.timeout - self.silence(name)
+
     def saw(self, name: str) -> None:
         """The heartbeat has changed just now."""
         self._seen[name] = self.runtime.now()

@@ -46,7 +46,7 @@ class NodeController:
         self.liveness = liveness
         self.scheduler = scheduler
         self.tasks = tasks
-        self.controller = Controller("node", runtime, self.reconcile, workers=4)
+        self.controller = Controller("node", runtime, self.reconcile, workers=4, view=nodes.get)
         nodes.listen(self._changed)
 
     def start(self) -> None:

@@ -60,13 +60,14 @@ class TaskController:
         self.agents = agents
         self.liveness = liveness
         self.auditor = auditor
-        self.controller = Controller("task", runtime, self.reconcile)
+        self.controller = Controller("task", runtime, self.reconcile, view=tasks.get)
         self.queue = self.controller.queue
         self.scheduler: Scheduler
         self._dependents: defaultdict[str, dict[str, None]] = defaultdict(dict)
         self._acyclic: set[str] = set()
         self._resting = Resting(runtime)
         self._since: dict[str, tuple[Phase, int, float]] = {}
+        self._fine_until: dict[str, float] = {}
         tasks.listen(self._changed)
 
     def start(self) -> None:
@@ -90,6 +91,7 @@ class TaskController:
             self._track_flight(key, new)
             return
         self._since.pop(key, None)
+        self._fine_until.pop(key, None)
         if new is None or old is None or old.status.phase is not phase or phase is Phase.PENDING:
             self.queue.add(key)
         if key in self._dependents and (new is None or phase in TERMINAL or old is None):
@@ -108,6 +110,7 @@ class TaskController:
 
     def _track_flight(self, key: str, task: AgenticTask) -> None:
         status = task.status
+        self._fine_until[key] = 0.0
         known = self._since.get(key)
         if known is None or known[0] is not status.phase or known[1] != status.attempt:
             self._since[key] = (status.phase, status.attempt, self.runtime.now())  # type: ignore[assignment]
@@ -118,13 +121,22 @@ class TaskController:
             self.queue.add(key)
 
     async def _sweep_for_ever(self) -> None:
-        """Deadlines need no timer each: one pass over what is in flight finds those that have passed."""
+        """Deadlines need no timer each: one pass over what is in flight finds those that have passed. What cannot be overdue
+        yet, whatever else happens to it, is passed over; any change to a task or to what is known of it ends that."""
         while True:
             await self.runtime.sleep(SWEEP_SECONDS)
-            for key, (_, _, since) in list(self._since.items()):
+            now = self.runtime.now()
+            for key in [key for key, until in self._fine_until.items() if now > until]:
                 task = self.tasks.get(key)
-                if task is not None and self._overdue(task, self.runtime.now() - since):
-                    self.queue.add(key)
+                if task is not None:
+                    self._inspect(key, task, now, self._since[key][2])
+
+    def _inspect(self, key: str, task: AgenticTask, now: float, since: float) -> None:
+        if self._overdue(task, now - since):
+            self.queue.add(key)
+        elif task.status.phase is not Phase.SCHEDULED:
+            lost_at = self.liveness.fresh_until(task.status.assigned_node)
+            self._fine_until[key] = min(lost_at, since + custody.deadline_of(task))
 
     def _overdue(self, task: AgenticTask, seconds: float) -> bool:
         return (

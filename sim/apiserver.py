@@ -57,7 +57,8 @@ class ApiServer:
         stream = Stream(kind, _nowhere, namespace, labels, fields)
         if stream.node:
             table = self._by_node.get(stream.node, {})
-        items = tuple(table[key] for key in sorted(table) if stream.selects(table[key]))
+        found = map(table.__getitem__, sorted(table))
+        items = tuple(found if stream.indexed else filter(stream.selects, found))
         return Listing(items, str(self.version))
 
     def listing_at(self, version: int, listing: Listing, stream: Stream) -> Listing:
@@ -98,6 +99,7 @@ class ApiServer:
 
     def close(self, stream: Stream) -> None:
         stream.closed = True
+        stream.send = _unheard
         self._streams_of(stream).pop(stream, None)
 
     def streams(self) -> Iterable[Stream]:
@@ -334,6 +336,10 @@ def _check_metadata(old: Resource, meta: ObjectMeta) -> None:
 
 def _nowhere(event: Event) -> None:
     raise AssertionError("a list has no stream")
+
+
+def _unheard(event: Event) -> None:
+    """Where a stream sends that is closed: its watcher would else live in a cycle, and no collector runs during a run."""
 
 
 _SERVER_OWNED = frozenset(

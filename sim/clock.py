@@ -10,7 +10,7 @@ here as on any Environment.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -37,6 +37,24 @@ class _Halt(BaseException):
     """Leaves the loop of `advance`; not an Exception, so nothing on the way takes it for an error of its own."""
 
 
+class _Buckets(dict[int, list[_Entry]]):
+    """Entries by bucket; one is made when it is asked for. The numbers are in a heap besides: hours hold thousands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._numbers: list[int] = []
+
+    def __missing__(self, number: int) -> list[_Entry]:
+        heappush(self._numbers, number)
+        entries = self[number] = []
+        return entries
+
+    def first(self) -> tuple[int, list[_Entry]]:
+        """Take out the earliest."""
+        number = heappop(self._numbers)
+        return number, self.pop(number)
+
+
 class Clock(simpy.Environment):
     """Virtual time in microseconds. `now` is a plain attribute here: it is read many times an event."""
 
@@ -48,7 +66,7 @@ class Clock(simpy.Environment):
         self._ticket = count().__next__
         self._soon: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._horizon = 1 << _SPAN
-        self._later: defaultdict[int, list[_Entry]] = defaultdict(list)
+        self._later = _Buckets()
 
     @property
     def _now(self) -> int:
@@ -92,8 +110,8 @@ class Clock(simpy.Environment):
         """The heap is empty: it takes the next bucket."""
         if not self._later:
             raise EmptySchedule
-        bucket = min(self._later)
-        self._queue += self._later.pop(bucket)
+        bucket, entries = self._later.first()
+        self._queue += entries
         heapify(self._queue)
         self._horizon = (bucket + 1) << _SPAN
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from foreman.agent.agent import AgentOptions
 from foreman.agent.capability import Declared, probe
 from foreman.api import FleetNodeSpec, ModelEndpoint, NodeCapability
-from sim.host import SECOND
+from sim.host import SECOND, Host
 from sim.once import once
 from sim.scenario import AgentTimes, NodeGroup
 
@@ -58,3 +58,10 @@ def options_of(times: AgentTimes) -> AgentOptions:
     return AgentOptions(
         heartbeat=times.heartbeat / SECOND, poll=times.poll / SECOND, namespace=None, grace=times.grace / SECOND
     )
+
+
+def measured(capability: NodeCapability, host: Host) -> NodeCapability:
+    """What the probe of that machine finds now."""
+    for change in host.changed:
+        capability = capability.evolve(**change)
+    return capability

@@ -23,7 +23,7 @@ RESULT_PATHS = frozenset(
         "wait_seconds.max", "makespan_seconds", "virtual_seconds", "utilisation", "faults", "violates", "restarts",
         "differs", "workloads.total", "workloads.completed", "workloads.failed", "workloads.pending", "workloads.children",
         "workloads.iterations", "model.runs", "model.turns", "model.retries", "model.requests", "model.refusals",
-        "model.transients", "model.prompt_tokens", "model.output_tokens",
+        "model.transients", "model.prompt_tokens", "model.output_tokens", "heartbeats.elided",
     ]
 )  # fmt: skip
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -34,7 +34,7 @@ COMPARISON = re.compile(r"(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)$")
 
 def result_of(world: World) -> dict[str, Any]:
     """Counts, times in seconds, digest and verdict of a finished run. Only the `wall_*` values differ between equal runs."""
-    stats, phases = world.stats, world.stats.phases
+    stats, phases, beats = world.stats, world.stats.phases, world.heartbeats
     makespan = stats.makespan()
     result: dict[str, Any] = {
         "scenario": world.scenario.name,
@@ -67,6 +67,7 @@ def result_of(world: World) -> dict[str, Any]:
         "api_calls": sum(world.endpoint.calls.values()),
         "api_calls_by": dict(sorted(world.endpoint.calls.items())),
         "writes": stats.writes,
+        "heartbeats": {"elided": beats.elided if beats else 0, "exact_because": world.exact},
         "events": world.events,
         "reconciles": world.counted["reconciles"],
         "relists": world.counted["relists"],

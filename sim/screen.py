@@ -14,6 +14,7 @@ from rich.text import Text
 
 from foreman.durations import show
 from sim.checkers import LIVENESS, SAFETY
+from sim.heartbeats.fit import SAID
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -99,10 +100,18 @@ def in_words(result: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         ("fleet", f"makespan {_s(result['makespan_seconds'])}, {100 * result['utilisation']:.1f}% of slot time in use"),
         ("attempts", f"{result['attempts']:,} assignments; executions: {_counts(runs)}"),
         ("conflicts", _conflicts(result)),
-        ("api", f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"),
+        ("api", _api(result)),
         ("faults", _faults(result)),
         ("checks", _checks(result["invariants"])),
     ]
+
+
+def _api(result: Mapping[str, Any]) -> str:
+    told = f"{result['api_calls']:,} calls, {result['writes']:,} writes, {result['reconciles']:,} reconciles"
+    elided, why = result["heartbeats"]["elided"], result["heartbeats"]["exact_because"]
+    if elided:
+        return f"{told} (of the writes {elided:,} heartbeats were elided)"
+    return told if why in ("", SAID) else f"{told} (no heartbeat was elided: {why})"
 
 
 def _faults(result: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from foreman.api import AgenticTask, InvalidObject, Model, TaskSpec, Workload, WorkloadSpec, parse
 from foreman.api.fields import declared
 from sim import conversing
+from sim.heartbeats.fit import unfit
 from sim.kinds import did_you_mean
 from sim.memory import too_large
 from sim.names import host_names, is_generated, is_label, node_names
@@ -154,5 +155,6 @@ _CHECKS: tuple[Callable[[Scenario], Iterable[Problem]], ...] = (
     conversing.agents,
     conversing.conversations,
     conversing.models,
+    unfit,
 )
 _REFERENCE_CHECKS = (dependencies, cycles, agents, targets, triggers, expectations)

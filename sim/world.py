@@ -11,7 +11,7 @@ from typing import Any
 from foreman.agent.agent import Agent as NodeAgent
 from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
-from foreman.api import AgenticTask, NodeCapability
+from foreman.api import AgenticTask
 from foreman.decide.requirement import agent_key, requirement_of
 from foreman.operator import Operator, OperatorOptions
 from sim.apiserver import ApiServer
@@ -25,10 +25,11 @@ from sim.ending import Tasks, compare_with_calm
 from sim.executor import Plan, SimExecutor
 from sim.faults import Faults
 from sim.garbage import JANITOR, GarbageCollector
+from sim.heartbeats import CountingServer, Heartbeats, exact_because
 from sim.hold import Hold
 from sim.host import EPOCH, SECOND, Host, Process
 from sim.jobs import Yard
-from sim.machines import machine_of, options_of
+from sim.machines import machine_of, measured, options_of
 from sim.model import Models
 from sim.mutations import Product, mutated
 from sim.names import node_names
@@ -87,8 +88,11 @@ class World:
         self.env = Clock()
         # Read at every write: all of it in C.
         self.now: Callable[[], int] = partial(attrgetter("now"), self.env)
-        self.server = ApiServer(lambda: EPOCH + self.env.now // SECOND, scenario.apiserver.history)
+        self.exact = exact_because(scenario, trace is not None, schedule is not None, product is not None)
+        server = ApiServer if self.exact else CountingServer
+        self.server = server(lambda: EPOCH + self.env.now // SECOND, scenario.apiserver.history)
         self.endpoint = Endpoint(self.env, self.server, scenario.apiserver.replicas, scenario.apiserver.stale_lists)
+        self.heartbeats = Heartbeats(self) if not self.exact else None
         self.hosts: dict[str, Host] = {}
         self.links: dict[str, Link] = {}
         self.roles: dict[str, str] = _Roles({JANITOR: "user"})
@@ -225,7 +229,7 @@ class World:
                 process, self.plans, luck, instance, self, spoil, serving, self._model_of, speed, work, jobs
             )
             identity = Identity(node, instance, spec, group.labels)
-            measure = partial(_measured, machine.capability, process.host)
+            measure = partial(measured, machine.capability, process.host)
             agent = NodeAgent(cluster, process, identity, executor, measure, options, self.product.agent)
             self.agents[host] = agent
             process.on_death.append(lambda: self._agent_died(instance, agent))
@@ -380,6 +384,8 @@ class World:
 
     def judge(self) -> None:
         """Count what the processes have counted, and look whether all that should have happened has."""
+        if self.heartbeats is not None:
+            self.heartbeats.settle(self)
         for agent in self.agents.values():
             self._count_agent(agent)
         for operator in self.operators.values():
@@ -390,9 +396,3 @@ class World:
             self.checkers.liveness(EPOCH + self.now() // SECOND, self.now() - self.faults.ended_at)
             if self.scenario.checks.differential and self.faults.struck:
                 compare_with_calm(self)
-
-
-def _measured(capability: NodeCapability, host: Host) -> NodeCapability:
-    for change in host.changed:
-        capability = capability.evolve(**change)
-    return capability

@@ -110,11 +110,15 @@ class Registrar:
         """
         due = self.runtime.now()
         while not self.draining:
-            # Beats that were slept through are not made up for.
-            due = max(due + self.interval, self.runtime.now())
-            await self.runtime.sleep(due - self.runtime.now())
+            due = await self.next_due(due)
             if not self.draining:
                 await self._tick()
+
+    async def next_due(self, due: float) -> float:
+        """Wait for the beat after the one that was due then; gives when it is due. What was slept through is lost."""
+        due = max(due + self.interval, self.runtime.now())
+        await self.runtime.sleep(due - self.runtime.now())
+        return due
 
     async def _tick(self) -> None:
         try:

@@ -161,10 +161,15 @@ def silence_detail(known: bool, last_heartbeat: int | None) -> str:
     return "no heartbeat recorded" if last_heartbeat is None else f"last heartbeat {format_time(last_heartbeat)}"
 
 
+def deadline_of(task: AgenticTask) -> int:
+    """Seconds the operator lets the task run: its timeout plus a grace for the agent to act first."""
+    return timeout_of(task) + DEADLINE_GRACE_SECONDS
+
+
 def past_deadline(task: AgenticTask, seconds_in_phase: float) -> bool:
-    """Whether the operator itself has seen the task run longer than its timeout plus a grace for the agent to act first."""
+    """Whether the operator itself has seen the task run longer than that."""
     running = task.status.phase in (Phase.RUNNING, Phase.VERIFYING)
-    return running and seconds_in_phase > timeout_of(task) + DEADLINE_GRACE_SECONDS
+    return running and seconds_in_phase > deadline_of(task)
 
 
 def unclaimed_too_long(task: AgenticTask, seconds_in_phase: float) -> bool:

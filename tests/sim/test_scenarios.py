@@ -17,6 +17,13 @@ from sim.world import World
 
 SMALLER = {
     "million": ["workload.count=2000", "fleet.node.count=50", "workload.arrivals={poisson: 4/s}"],
+    "scale": [
+        "workload.count=300",
+        "fleet.node.count=100",
+        "workload.arrivals={poisson: 4/m}",
+        "executor.duration=10m",
+        "linger=0s",
+    ],
     "workload-pipeline": [
         "workloads.batch.spec.issues=30",
         *(f"fleet.{group}.count={count}" for group, count in (("metal", 3), ("cuda", 2), ("cpu", 3))),
