@@ -19,7 +19,8 @@ from types import TracebackType
 from typing import IO, Any
 
 from sim.analysis.tables import COLUMNS, TABLES
-from sim.analysis.tabulate import Columns, Tabulator
+from sim.analysis.tabulate import Columns, Tabulator, notes, timed
+from sim.recording import Batch
 from sim.trace import END, HEADER, Row
 from sim.tracefile import Missing
 
@@ -42,8 +43,8 @@ _FEW = [
 """Columns of few different values."""
 
 
-class ParquetSink:
-    """Feed it `put` with each row of a trace. Use as a context manager: the file is whole when that has been left."""
+class ParquetWriter:
+    """A sim.recording.Writer. Use as a context manager: the file is whole when that has been left."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self.raw = raw
@@ -54,7 +55,7 @@ class ParquetSink:
         self._writer: Any = None
         self._result: Row | None = None
 
-    def __enter__(self) -> ParquetSink:
+    def __enter__(self) -> ParquetWriter:
         return self
 
     def put(self, row: Row) -> None:
@@ -67,14 +68,23 @@ class ParquetSink:
             rows = self._rows
             rows.append(row)
             if len(rows) >= BATCH:
-                self._take(self._tables.take(rows))
-                rows.clear()
+                self._rest()
+
+    def take(self, batch: Batch) -> None:
+        logs = {"api_calls": batch.calls, "deliveries": batch.deliveries, "executions": batch.executions}
+        self._take({table: timed(table, log) for table, log in logs.items() if log})
+        self._take(self._tables.follow(batch.changes))
+        self._take(notes(batch.notes))
+
+    def _rest(self) -> None:
+        self._take(self._tables.take(self._rows))
+        self._rows.clear()
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self._writer is None:
             return
         if not isinstance(error, OSError):
-            self._take(self._tables.take(self._rows))
+            self._rest()
             self._take(self._tables.end())
             for name in TABLES:
                 self._write(name)
