@@ -8,7 +8,7 @@ from typing import IO
 from pydantic_core import to_json
 
 from sim.recording import Batch, Log
-from sim.states import Move, Offer, facts_of, row_of_offer
+from sim.states import Move, Offer, row_of_offer
 from sim.trace import MOVED, Row
 
 Line = tuple[int, str]
@@ -70,17 +70,27 @@ def _executions(log: Log) -> list[Line]:
 
 
 def _change(change: Move | Offer) -> Line:
-    if type(change) is Offer:
+    if isinstance(change, Offer):
         return change.seq, to_json(row_of_offer(change)).decode()
     seq, t, task, actor, was, phase, attempt, node, holder, verdict, reason, version, facts = change
     told = f',"was":"{was}"' if was else ""
-    if attempt:
+    if attempt and node is not None and holder is not None:
         told += f',"attempt":{attempt},"node":{quoted(node)},"holder":{quoted(holder)}'
     if verdict:
         told += f',"verdict":"{verdict}"'
     if reason:
         told += f',"reason":{quoted(reason)}'
     if facts:
-        told += "," + to_json(facts_of(facts)).decode()[1:-1]
+        told += _facts(*facts)
     about = f'"what":"{MOVED}","key":{quoted(task)},"version":"{version}","phase":"{phase}"'
     return seq, f'{{"t":{t},"actor":{quoted(actor)},{about}{told}}}'
+
+
+def _facts(
+    name: str, workload: str | None, priority: int, accelerator: str, ram_gb: int, depends_on: str | None
+) -> str:
+    told = f',"class":{quoted(name)}'
+    if workload:
+        told += f',"workload":{quoted(workload)}'
+    told += f',"priority":{priority},"accelerator":{quoted(accelerator)},"ram_gb":{ram_gb}'
+    return f'{told},"depends_on":{quoted(depends_on)}' if depends_on else told

@@ -1,7 +1,7 @@
 """A trace that goes to a file: what happens is noted by reference, and told in bulk.
 
-While the run goes on a row costs little more than a tuple: resources, requests and events are frozen, so they say later what they
-say now. A batch at a time they become columns, and those what the file is made of; nothing is held beyond a batch.
+While the run goes on a row costs little more than a tuple: resources, requests and events are frozen, so later they say what
+they say now. A batch at a time they become columns, and those what the file is made of; nothing is held beyond a batch.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Recording(Trace):
         self._states = States(self)
 
     def add(self, actor: str, what: str, **more: Any) -> None:
-        if what == HEADER or what == END:
+        if what in (HEADER, END):
             self.flush()
             super().add(actor, what, **more)
         else:
@@ -114,13 +114,14 @@ class Recording(Trace):
 
 def _calls(kept: list[tuple[Any, ...]]) -> Log:
     """seq t actor verb kind object read version outcome detail saw"""
-    told = []
-    for seq, t, actor, verb, args, value in kept:
-        verb, kind, key, read, version, outcome, detail, saw = args if verb is None else answered(verb, args, True, value)
-        if saw is not None:
-            saw = to_json(saw).decode()
-        told.append((seq, t, actor, verb, kind, key, read, version, outcome, detail, saw))
-    return [*zip(*told, strict=True)]
+    if not kept:
+        return []
+    told = [
+        (seq, t, actor, *(args if verb is None else answered(verb, args, True, value)))
+        for seq, t, actor, verb, args, value in kept
+    ]
+    *columns, saws = zip(*told, strict=True)
+    return [*columns, [to_json(saw).decode() if saw else None for saw in saws]]
 
 
 def _deliveries(kept: list[tuple[int, int, str, Event]]) -> Log:

@@ -119,7 +119,7 @@ def row_of_offer(offer: Offer) -> Row:
 
 def move_of(seq: int, row: Row) -> Move:
     get = row.get
-    facts = tuple(map(get, _FACTS)) if "class" in row else None
+    facts: Any = tuple(map(get, _FACTS)) if "class" in row else None
     held = get("attempt"), get("node"), get("holder"), get("verdict"), get("reason")
     return Move(seq, row["t"], row["key"], row["actor"], get("was"), row["phase"], *held, row["version"], facts)
 

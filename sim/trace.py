@@ -7,7 +7,7 @@ that two runs committed the same writes at the same virtual times.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -232,14 +232,18 @@ it was refused, what a list showed."""
 
 def answered(verb: str, args: tuple[Any, ...], ok: bool, value: Any) -> Told:
     """What is told of a request, and of its answer: True and a value, or False and an error."""
+    if ok and (verb == "patch_status" or verb == "patch"):
+        obj, changes, read = args
+        version = value.metadata.resource_version
+        said = summary(changes, getattr(obj, "status", None)) or None
+        return verb, obj.kind, obj.key, read or "any", version, "ok", said, None
+    kind, key, read, said = _asked(verb, args)
     if not ok:
         why = str(value) if isinstance(value, ClusterError) else None
-        kind, key, read, said = _asked(verb, args)
         return verb, kind, key, read, None, type(value).__name__, why or said, None
     if verb == "list":
         saw = {obj.key: obj.metadata.resource_version for obj in value.items}
-        return verb, args[0], None, None, None, "ok", None, saw or None
-    kind, key, read, said = _asked(verb, args)
+        return verb, kind, None, None, None, "ok", None, saw or None
     if verb == "watch" or value is None:
         return verb, kind, key, read, None, "ok", said, None
     if verb == "get" and kind == "AgenticTask":
@@ -273,29 +277,30 @@ def summary(changes: Mapping[str, Any], before: Any = None) -> str:
     made for."""
     parts: list[str] = []
     for name, value in changes.items():
-        if type(value) in _SCALARS or isinstance(value, (str, int)):
+        kind = type(value)
+        if name == "conditions":
+            new = news(value, before.conditions if before is not None else ())
+            parts += [f"{each.type}={each.status}/{each.reason}" for each in new]
+        elif kind in _WORDS:
+            if value and name[-3:] != "_at":
+                parts.append(name + "=" + value)
+        elif kind is int or isinstance(value, (str, int)):
             if value != "" and name[-3:] != "_at":
                 parts.append(f"{name}={value}")
-        elif name == "conditions":
-            known = before.conditions if before is not None else ()
-            parts += [f"{each.type}={each.status}/{each.reason}" for each in news(value, known)]
         elif isinstance(value, Mapping) and name in ("metadata", "strikes"):
             parts.append(f"{name}={_plain(value) if name == 'strikes' else _marks(value)}")
     return " ".join(parts)
 
 
-def news(now: Iterable[Condition], before: Iterable[Condition]) -> list[Condition]:
+def news(now: Sequence[Condition], before: Sequence[Condition]) -> list[Condition]:
     """The conditions that are new or say something else."""
-    known = {id(each) for each in before}
+    known = {*map(id, before)}
     new = [each for each in now if id(each) not in known]
-    if not known or not new:
-        return new
     # Comparing models costs: only those of one type can be equal.
-    types = {each.type: each for each in before}
-    return [each for each in new if each.type not in types or types[each.type] != each]
+    return [each for each in new if not any(old.type == each.type and old == each for old in before)] if before else new
 
 
-_SCALARS = frozenset({str, int, Phase, Verdict})
+_WORDS = frozenset({str, Phase, Verdict})
 
 
 def _marks(metadata: Mapping[str, Any]) -> str:

@@ -109,7 +109,7 @@ def _jsonl(path: Path, pd: Any) -> Run:
     columns = tables.take(_but_the_end(rows, ends))
     for name, more in tables.end().items():
         had = columns.get(name, {})
-        columns[name] = {column: had.get(column, []) + values for column, values in more.items()}
+        columns[name] = {column: [*had.get(column, ()), *values] for column, values in more.items()}
 
     def read(name: str) -> Any:
         return _frame(name, pd.DataFrame(columns.get(name, dict.fromkeys(TABLES[name].columns, ()))), pd)

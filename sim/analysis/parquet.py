@@ -32,8 +32,8 @@ except ImportError:
 
 GROUP = 65_536
 """Rows of a row group, and so of a table in memory."""
-BATCH = 2048
-"""Rows of the log that are kept as they are."""
+BATCH = 4096
+"""Rows of a table that are kept as they are."""
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "text": pa.string()}
 _FEW = [
     "table", "actor", "verb", "kind", "outcome", "detail", "event", "host", "fault", "invariant", "was", "phase", "node",
@@ -51,6 +51,9 @@ class ParquetWriter:
         self._tables = Tabulator()
         self._rows: list[Row] = []
         self._parts: dict[str, list[Any]] = {name: [] for name in TABLES}
+        self._lists: dict[str, dict[str, list[Any]]] = {
+            name: {column: [] for column in table.columns} for name, table in TABLES.items()
+        }
         self._counts = dict.fromkeys(TABLES, 0)
         self._writer: Any = None
         self._result: Row | None = None
@@ -102,16 +105,27 @@ class ParquetWriter:
         )
 
     def _take(self, added: dict[str, Columns]) -> None:
-        """Columns become arrays at once: they are a tenth of the rows they were."""
         for table, columns in added.items():
-            arrays = [pa.array(values, _TYPES[COLUMNS[name].type]) for name, values in columns.items()]
-            self._parts[table].append(pa.record_batch(arrays, names=[*columns]))
-            self._counts[table] += len(arrays[0])
-            if self._counts[table] >= GROUP:
-                self._write(table)
+            lists = self._lists[table]
+            for name, values in columns.items():
+                lists[name] += values
+            if len(lists["t" if "t" in lists else "task"]) >= BATCH:
+                self._pack(table)
+                if self._counts[table] >= GROUP:
+                    self._write(table)
+
+    def _pack(self, table: str) -> None:
+        """Columns become arrays: they are a tenth of what they were."""
+        lists = self._lists[table]
+        arrays = [pa.array(values, _TYPES[COLUMNS[name].type]) for name, values in lists.items()]
+        for values in lists.values():
+            values.clear()
+        self._parts[table].append(pa.record_batch(arrays, names=[*lists]))
+        self._counts[table] += len(arrays[0])
 
     def _write(self, table: str) -> None:
         """One row group of all there is of a table."""
+        self._pack(table)
         parts, count = self._parts[table], self._counts[table]
         if not count:
             return

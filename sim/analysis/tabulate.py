@@ -107,7 +107,7 @@ class Tabulator:
         """The same for changes alone."""
         moves = []
         for change in changes:
-            if type(change) is Move:
+            if isinstance(change, Move):
                 moves.append(change)
                 self._moved(change)
             else:
