@@ -18,10 +18,6 @@ from sim.trace import Row
 SUFFIXES = (".jsonl", ".parquet")
 
 
-class Missing(ValueError):
-    """A library that the format needs is not installed."""
-
-
 def is_trace(file: str | Path) -> bool:
     """Whether the name is that of a trace file (and not of a scenario)."""
     return str(file).endswith(SUFFIXES)

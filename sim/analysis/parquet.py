@@ -13,6 +13,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +21,15 @@ from typing import IO, Any
 
 from sim.analysis.tables import COLUMNS, TABLES
 from sim.analysis.tabulate import Columns, Tabulator, notes, timed
+from sim.extras import Missing
 from sim.recording import Batch
 from sim.trace import END, HEADER, Row
-from sim.tracefile import Missing
 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError:
-    raise Missing("Parquet needs pyarrow: pip install 'llmkube-foreman[analysis]' (or use .jsonl)") from None
+    raise Missing("Parquet", "analysis", "pyarrow", otherwise="or use .jsonl") from None
 
 GROUP = 65_536
 """Rows of a row group, and so of a table in memory."""
@@ -144,6 +145,7 @@ class Opened:
     """A trace that is read: its first row, its last if the run came to its end, and its tables. Raises OSError, ValueError."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             with path.open("rb"):
                 self._file = pq.ParquetFile(path)
@@ -162,12 +164,22 @@ class Opened:
             self._groups.setdefault(of, []).append(number)
 
     def table(self, name: str) -> Any:
-        """The pyarrow table of that name, without the columns of others."""
-        return self._file.read_row_groups(self._groups[name], columns=[*TABLES[name].columns])
+        """The pyarrow table of that name, without the columns of others. Raises ValueError."""
+        with sound(self.path):
+            return self._file.read_row_groups(self._groups[name], columns=[*TABLES[name].columns])
 
     def batches(self, name: str) -> Iterator[list[dict[str, Any]]]:
         for group in self._groups[name]:
             yield self._file.read_row_group(group, columns=[*TABLES[name].columns]).to_pylist()
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Where a file turns out to be damaged behind its footer: ValueError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: damaged: {str(error).splitlines()[0][:120]}") from None
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -175,11 +187,9 @@ def rows(path: Path) -> Iterator[Row]:
     opened = Opened(path)
     yield opened.header
     logs = [_numbered(opened, name) for name in _ROWS]
-    try:
+    with sound(path):
         for _, row in heapq.merge(*logs, key=lambda pair: pair[0]):
             yield row
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path}: damaged: {str(error).splitlines()[0][:120]}") from None
     if opened.end is not None:
         yield opened.end
 
