@@ -310,3 +310,14 @@ def test_the_columns_are_told_by_a_command() -> None:
     told = cli("sim", "tables").stdout
     assert all(f"**{name}**" in told for name in TABLES)
     assert all(f"| {name} | {' | '.join(column)} |" in told for name, column in COLUMNS.items())
+
+
+def test_a_parquet_file_that_is_damaged_behind_its_footer_is_refused(folder: Path, tmp_path: Path) -> None:
+    written(folder / "rot.parquet")
+    content = bytearray((folder / "rot.parquet").read_bytes())
+    content[200 : len(content) // 4] = b"Z" * (len(content) // 4 - 200)
+    (tmp_path / "rot.parquet").write_bytes(content)
+    run = load(tmp_path / "rot.parquet")
+    with pytest.raises(ValueError, match=r"rot\.parquet: damaged: ") as told:
+        [run[name] for name in TABLES]
+    assert "\n" not in str(told.value)
