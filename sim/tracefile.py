@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sim.jsonlines import JsonLines
 from sim.recording import Recording, Writer
-from sim.trace import Row
+from sim.trace import Row, Sink
 
 SUFFIXES = (".jsonl", ".parquet")
 

@@ -15,7 +15,7 @@ from sim.trace import MOVED, NODE, Row
 Record = Sequence[Any]
 """A record of `tasks`, `attempts` or `nodes`, in the order of its columns."""
 
-Columns = dict[str, Sequence[Any]]
+Columns = dict[str, list[Any]]
 """Column -> its values."""
 
 LOGS = {
@@ -215,7 +215,7 @@ def columns_of_records(table: str, records: Sequence[Record]) -> Columns:
 
 def timed(table: str, log: Sequence[Sequence[Any]]) -> Columns:
     """The columns of a table whose times are in microseconds."""
-    made: Columns = dict(zip(TABLES[table].columns, log, strict=True))
+    made: Columns = dict(zip(TABLES[table].columns, map(list, log), strict=True))
     made["t"] = [t / 1e6 for t in made["t"]]
     return made
 
