@@ -26,8 +26,7 @@ from sim.host import SECOND
 from sim.hunt.search import Budget, Hunt
 from sim.load import load, parse
 from sim.result import result_of
-from sim.trace import Trace
-from sim.tracefile import SUFFIXES, writing
+from sim.tracefile import SUFFIXES, recording
 from sim.world import World
 
 PENDING = 1000
@@ -252,8 +251,7 @@ def _traced(suffix: str) -> Cost:
     with TemporaryDirectory() as folder:
         plain = world(TRACED)
         started = time.process_time()
-        with writing(Path(folder, f"run{suffix}")) as sink:
-            log = Trace(sink)
+        with recording(Path(folder, f"run{suffix}")) as log:
             told = World(parse(TRACED, "bench.yaml"), trace=log)
             seconds, bare = time.process_time() - started, 0.0
             with uncollected():

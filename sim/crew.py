@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 
 
 @contextmanager
-def crew(jobs: int, adopt: Callable[..., None] | None = None, *what: object) -> Iterator[ProcessPoolExecutor]:
-    """A pool of so many processes, each of which begins by `adopt(*what)`."""
-    pool = ProcessPoolExecutor(jobs, initializer=partial(_begin, adopt, *what))
+def crew(
+    jobs: int, adopt: Callable[..., None] | None = None, *what: object, start: str | None = None
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of so many processes, each of which begins by `adopt(*what)`; `start`: how, as multiprocessing calls it."""
+    pool = ProcessPoolExecutor(jobs, get_context(start), initializer=partial(_begin, adopt, *what))
     try:
         yield pool
     finally:

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
 from typing import NamedTuple
 
+from sim.crew import crew
 from sim.hunt.again import Written, differing, write
 from sim.load import BadScenario, load, shipped
 from sim.result import result_of
@@ -60,10 +60,10 @@ def written(name: str, seeds: list[int]) -> list[Written]:
 
 def replayed(name: str, seeds: int, jobs: int) -> tuple[int, list[int]]:
     """How many different runs there were, and which of the seeds does not come again from what was written of it."""
-    fresh = get_context("spawn")  # forked processes would share the order of their sets
     runs: set[tuple[str, str]] = set()
     with ExitStack() as stack:
-        one, other = (stack.enter_context(ProcessPoolExecutor(jobs, mp_context=fresh)) for _ in range(2))
+        # Forked processes would share the order of their sets.
+        one, other = (stack.enter_context(crew(jobs, start="spawn")) for _ in range(2))
         found = []
         for texts in [one.submit(written, name, chunk) for chunk in _chunks(seeds)]:
             runs.update(each.prints for each in texts.result())
@@ -123,7 +123,7 @@ def _replay(names: list[str], seeds: int, jobs: int) -> bool:
 
 def _run(names: list[str], seeds: int, mutations: tuple[str, ...], jobs: int) -> bool:
     any_red = False
-    with ProcessPoolExecutor(jobs) as pool:
+    with crew(jobs) as pool:
         for name in names:
             started = time.perf_counter()
             found = list(soak(name, seeds, mutations, pool))

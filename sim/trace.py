@@ -7,18 +7,20 @@ that two runs committed the same writes at the same virtual times.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from foreman import __version__
 from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdict
-from foreman.api.meta import Resource
 from foreman.cluster import ClusterError, Event
 from foreman.executors import Execution
-from sim.cluster import Request
+from sim.cluster import Request, Watch
 from sim.selection import Change
+
+if TYPE_CHECKING:
+    from sim.states import States
 
 FORMAT = 1
 """Of trace files: raised when rows, tables or columns change their meaning."""
@@ -171,18 +173,7 @@ class Trace:
 
     def request(self, request: Request, ok: bool, value: Any) -> None:
         """A request has reached the API server and been answered."""
-        kind, key, read, detail = _target(request)
-        verb = request.verb
-        version = why = None
-        if not ok:
-            outcome = type(value).__name__
-            why = str(value) if isinstance(value, ClusterError) else None
-        else:
-            outcome = "ok"
-            if isinstance(value, Resource):
-                version = value.version
-            if verb == "get":
-                why = _seen(value)
+        verb, kind, key, read, version, outcome, detail, saw = answered(request.verb, request.args, ok, value)
         row: Row = {"t": self.now(), "actor": request.actor, "what": verb, "kind": kind}
         if key is not None:
             row["key"] = key
@@ -191,9 +182,9 @@ class Trace:
         if version:
             row["version"] = version
         row["outcome"] = outcome
-        if told := why or detail:
-            row["detail"] = told
-        if ok and verb == "list" and (saw := {obj.key: obj.version for obj in value.items}):
+        if detail:
+            row["detail"] = detail
+        if saw:
             row["saw"] = saw
         self.put(row)
 
@@ -207,6 +198,22 @@ class Trace:
             row["detail"] = event.type
             self.put(row)
 
+    def watched(self) -> type[Watch]:
+        """The class of watches that tell what they deliver: one of its own, so that an untraced run has nothing to ask."""
+        told, deliver = self.delivered, Watch._deliver
+
+        class Traced(Watch):
+            def _deliver(self, event: Event) -> None:
+                if not (self._ended or self._doomed or self.link.cut_in):
+                    told(self.cluster.actor, event)
+                deliver(self, event)
+
+        return Traced
+
+    def changed(self, states: States, change: Change) -> None:
+        """A task has changed its phase, or a node what it offers."""
+        self.put(states.row(self.now(), change))
+
     def execution_started(self, holder: str, execution: Execution) -> None:
         self.add(holder, "execute", key=execution.task.key, detail=f"attempt {execution.attempt}")
 
@@ -218,31 +225,51 @@ class Trace:
         return iter(self.rows)
 
 
-def _seen(value: Any) -> str | None:
+Told = tuple[str, str, str | None, str | None, str | None, str, str | None, dict[str, str] | None]
+"""Of a request: verb, kind, key, the version a write was conditional on, the version afterwards, outcome, what was said or why
+it was refused, what a list showed."""
+
+
+def answered(verb: str, args: tuple[Any, ...], ok: bool, value: Any) -> Told:
+    """What is told of a request, and of its answer: True and a value, or False and an error."""
+    if ok and (verb == "patch_status" or verb == "patch"):
+        obj, changes, read = args
+        version = value.metadata.resource_version
+        said = summary(changes, getattr(obj, "status", None)) or None
+        return verb, obj.kind, obj.key, read or "any", version, "ok", said, None
+    kind, key, read, said = _asked(verb, args)
+    if not ok:
+        why = str(value) if isinstance(value, ClusterError) else None
+        return verb, kind, key, read, None, type(value).__name__, why or said, None
+    if verb == "list":
+        saw = {obj.key: obj.metadata.resource_version for obj in value.items}
+        return verb, kind, None, None, None, "ok", None, saw or None
+    if verb == "watch" or value is None:
+        return verb, kind, key, read, None, "ok", said, None
+    if verb == "get" and kind == "AgenticTask":
+        said = _seen(value)
+    return verb, kind, key, read, value.metadata.resource_version or None, "ok", said, None
+
+
+def _seen(task: AgenticTask) -> str:
     """What a get has shown of a task."""
-    if not isinstance(value, AgenticTask):
-        return None
-    status = value.status
+    status = task.status
     held = f" held by {status.holder}" if status.holder else ""
     return f"saw {status.phase} attempt={status.attempt}{held}"
 
 
-def _target(request: Request) -> tuple[str, str | None, str | None, str]:
+def _asked(verb: str, args: tuple[Any, ...]) -> tuple[str, str | None, str | None, str | None]:
     """(kind, key, version the write was conditional on, what it says) of a request."""
-    verb, args = request.verb, request.args
-    if verb == "patch_status" or verb == "patch":
-        obj = args[0]
-        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None))
-    if verb == "get":
-        return args[0], f"{args[2]}/{args[1]}" if args[2] else args[1], None, ""
-    if verb == "list":
-        return args[0], None, None, ""
-    if verb == "watch":
-        return args[0].kind, None, args[1], ""
     obj = args[0]
-    if verb == "delete":
-        return obj.kind, obj.key, args[1], ""
-    return obj.kind, obj.key, None, ""
+    if verb == "patch_status" or verb == "patch":
+        return obj.kind, obj.key, args[2] or "any", summary(args[1], getattr(obj, "status", None)) or None
+    if verb == "get":
+        return obj, f"{args[2]}/{args[1]}" if args[2] else args[1], None, None
+    if verb == "list":
+        return obj, None, None, None
+    if verb == "watch":
+        return obj.kind, None, args[1] or None, None
+    return obj.kind, obj.key, (args[1] or None) if verb == "delete" else None, None
 
 
 def summary(changes: Mapping[str, Any], before: Any = None) -> str:
@@ -250,21 +277,41 @@ def summary(changes: Mapping[str, Any], before: Any = None) -> str:
     made for."""
     parts: list[str] = []
     for name, value in changes.items():
+        kind = type(value)
         if name == "conditions":
-            known = getattr(before, "conditions", ())
-            parts += [f"{each.type}={each.status}/{each.reason}" for each in value if not _among(each, known)]
-        elif type(value) in _SCALARS or isinstance(value, (str, int)):
+            new = news(value, before.conditions if before is not None else ())
+            parts += [f"{each.type}={each.status}/{each.reason}" for each in new]
+        elif kind in _WORDS:
+            if value and name[-3:] != "_at":
+                parts.append(name + "=" + value)
+        elif kind is int or isinstance(value, (str, int)):
             if value != "" and name[-3:] != "_at":
                 parts.append(f"{name}={value}")
-        elif name in ("metadata", "strikes") and isinstance(value, Mapping):
-            parts.append(f"{name}={_plain(value)}")
+        elif isinstance(value, Mapping) and name in ("metadata", "strikes"):
+            parts.append(f"{name}={_plain(value) if name == 'strikes' else _marks(value)}")
     return " ".join(parts)
 
 
-def _among(condition: Condition, known: tuple[Condition, ...]) -> bool:
+def news(now: Sequence[Condition], before: Sequence[Condition]) -> list[Condition]:
+    """The conditions that are new or say something else."""
+    known = {*map(id, before)}
+    new = [each for each in now if id(each) not in known]
     # Comparing models costs: only those of one type can be equal.
-    kind = condition.type
-    return any(each is condition or (each.type == kind and each == condition) for each in known)
+    return [each for each in new if not any(old.type == each.type and old == each for old in before)] if before else new
 
 
-_SCALARS = frozenset({str, int, Phase, Verdict})
+_WORDS = frozenset({str, Phase, Verdict})
+
+
+def _marks(metadata: Mapping[str, Any]) -> str:
+    """Who marks objects does it with one patch, so its text is kept by identity."""
+    known = _MARKS.get(id(metadata))
+    if known is None:
+        if len(_MARKS) >= _SPECS:
+            _MARKS.clear()
+        # It is kept too: as long as it lives nothing else has its id.
+        known = _MARKS[id(metadata)] = metadata, _plain(metadata)
+    return known[1]
+
+
+_MARKS: dict[int, tuple[Any, str]] = {}

@@ -11,15 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic_core import to_json
-
+from sim.jsonlines import JsonLines
+from sim.recording import Recording, Writer
 from sim.trace import Row, Sink
 
 SUFFIXES = (".jsonl", ".parquet")
-
-
-class Missing(ValueError):
-    """A library that the format needs is not installed."""
 
 
 def is_trace(file: str | Path) -> bool:
@@ -38,22 +34,27 @@ def both(one: Sink, other: Sink) -> Sink:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Sink]:
-    """A sink that writes each row to the file. Raises OSError, and ValueError for an ending that is neither format's."""
+def writing(path: Path) -> Iterator[Writer]:
+    """What writes to the file. Raises OSError, and ValueError for an ending that is neither format's."""
     if path.suffix == ".parquet":
-        from sim.analysis.parquet import ParquetSink
+        from sim.analysis.parquet import ParquetWriter
 
-        with path.open("wb") as raw, ParquetSink(raw) as sink:
-            yield sink.put
+        with path.open("wb") as raw, ParquetWriter(raw) as writer:
+            yield writer
     elif path.suffix == ".jsonl":
-        with path.open("wb", buffering=1 << 20) as lines:
-
-            def put(row: Row) -> None:
-                lines.write(to_json(row) + b"\n")
-
-            yield put
+        with path.open("wb") as raw:
+            yield JsonLines(raw)
     else:
         raise ValueError(f"{path}: a trace is written to a file that ends in {' or '.join(SUFFIXES)}")
+
+
+@contextmanager
+def recording(path: Path, replay: str = "") -> Iterator[Recording]:
+    """The trace that goes to the file. Raises as `writing` does."""
+    with writing(path) as writer:
+        trace = Recording(writer, replay)
+        yield trace
+        trace.flush()
 
 
 def read_trace(path: Path) -> Iterator[Row]:

@@ -42,7 +42,6 @@ from sim.serving import Serving
 from sim.states import States
 from sim.stats import Stats
 from sim.trace import Digest, Trace
-from sim.traced import told_to
 from sim.ttl import TimeToLive
 from sim.user import submit
 from sim.workload import Arrival, arrivals, total
@@ -153,7 +152,7 @@ class World:
                 self.states = States(self.trace)
                 self.server.observers.append(self.states.committed)
             self.endpoint.tap = self.trace.request
-            self.endpoint.watch = told_to(self.trace)
+            self.endpoint.watch = self.trace.watched()
 
     def _lags(self) -> None:
         lags = self.scenario.apiserver.lag

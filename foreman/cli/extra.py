@@ -11,4 +11,6 @@ def needs(extra: str, *packages: str) -> None:
     """Refuse, with the command that mends it, if one of the packages of an extra is not installed."""
     missing = [each for each in packages if find_spec(each) is None]
     if missing:
-        refuse(f"this needs {', '.join(missing)}: pip install 'llmkube-foreman[{extra}]'")
+        from sim.extras import Missing
+
+        refuse(str(Missing("this", extra, *missing)))

@@ -100,8 +100,17 @@ def _telling(made: Plan, quiet: bool) -> Iterator[Callable[[Size], None]]:
     """On a terminal, the size that was tried last."""
     from rich.console import Console
 
-    with Console(stderr=True, quiet=quiet).status("trying sizes") as status:
-        yield lambda size: status.update(f"{size.nodes} nodes: {_line(made, size)}")
+    from foreman.cli.meter import Meter, Reading
+
+    console = Console(stderr=True)
+    console.quiet = quiet or not console.is_terminal
+    with Meter(console, "sizes", every=0) as meter:
+
+        def tell(size: Size) -> None:
+            told = (f"{size.nodes} nodes: {_line(made, size)}",)
+            meter.show(lambda: Reading(len(made.sizes), made.tries, f"{len(made.sizes)} of at most {made.tries}", told))
+
+        yield tell
 
 
 def _line(made: Plan, size: Size) -> str:

@@ -208,7 +208,7 @@ def _tracing(path: Path | None, gathered: Gathered | None, replay: str) -> Itera
         yield None
         return
     from sim.trace import Trace
-    from sim.tracefile import both, writing
+    from sim.tracefile import both, recording, writing
 
     if path is None:
         assert gathered is not None
@@ -217,10 +217,13 @@ def _tracing(path: Path | None, gathered: Gathered | None, replay: str) -> Itera
     try:
         with ExitStack() as stack:
             try:
-                sink = stack.enter_context(writing(path))
+                if gathered is None:
+                    trace: Trace = stack.enter_context(recording(path, replay))
+                else:
+                    trace = Trace(both(stack.enter_context(writing(path)).put, gathered.put), replay)
             except ValueError as error:
                 refuse(str(error))
-            yield Trace(both(sink, gathered.put) if gathered else sink, replay)
+            yield trace
     except OSError as error:
         refuse(f"cannot write the trace to {path}: {error.strerror}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,18 +65,28 @@ def _chosen(only: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _rows(names: list[str], jobs: int, quiet: bool) -> list[Row]:
+    from concurrent.futures.process import BrokenProcessPool
+
     from rich.console import Console
 
+    from foreman.cli.meter import Meter, Reading
     from sim.theory.validation import validate
 
-    console = Console(stderr=True, quiet=quiet)
-    with console.status("") if console.is_terminal and not quiet else nullcontext() as status:
-
-        def progress(done: int, total: int, name: str) -> None:
-            if status is not None:
-                status.update(f"{done} of {total} runs: {name}")
-
-        return validate(names, jobs, progress)
+    console = Console(stderr=True)
+    console.quiet = quiet or not console.is_terminal
+    try:
+        with Meter(console, "runs") as meter:
+            return validate(
+                names,
+                jobs,
+                lambda done, total, name: meter.show(lambda: Reading(done, total, f"{done} of {total}", (name,))),
+            )
+    except BrokenProcessPool:
+        typer.echo("a process was killed in the middle of a run (out of memory?): try fewer --jobs", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted before an answer", err=True)
+        raise typer.Exit(130) from None
 
 
 def _list(console: Console, names: list[str], as_json: bool) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from foreman.durations import show
 from sim.analysis.tables import COLUMNS, TABLES
 from sim.analysis.tabulate import Tabulator
+from sim.extras import Missing
 from sim.trace import END, FORMAT, HEADER, Row
-from sim.tracefile import Missing, is_trace, read_trace
+from sim.tracefile import is_trace, read_trace
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -84,7 +85,7 @@ def load(path: str | Path) -> Run:
     try:
         import pandas as pd
     except ImportError:
-        raise Missing("pandas is not installed: pip install 'llmkube-foreman[analysis]'") from None
+        raise Missing("loading a trace", "analysis", "pandas") from None
     if not is_trace(path):
         raise ValueError(f"{path}: a trace ends in .jsonl or .parquet: write one with foreman sim run --trace")
     if path.suffix == ".parquet":
@@ -109,7 +110,7 @@ def _jsonl(path: Path, pd: Any) -> Run:
     columns = tables.take(_but_the_end(rows, ends))
     for name, more in tables.end().items():
         had = columns.get(name, {})
-        columns[name] = {column: had.get(column, []) + values for column, values in more.items()}
+        columns[name] = {column: [*had.get(column, ()), *values] for column, values in more.items()}
 
     def read(name: str) -> Any:
         return _frame(name, pd.DataFrame(columns.get(name, dict.fromkeys(TABLES[name].columns, ()))), pd)

@@ -13,26 +13,28 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from sim.analysis.tables import COLUMNS, TABLES
-from sim.analysis.tabulate import Columns, Tabulator
+from sim.analysis.tabulate import Columns, Tabulator, notes, timed
+from sim.extras import Missing
+from sim.recording import Batch
 from sim.trace import END, HEADER, Row
-from sim.tracefile import Missing
 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError:
-    raise Missing("Parquet needs pyarrow: pip install 'llmkube-foreman[analysis]' (or use .jsonl)") from None
+    raise Missing("Parquet", "analysis", "pyarrow", otherwise="or use .jsonl") from None
 
 GROUP = 65_536
 """Rows of a row group, and so of a table in memory."""
-BATCH = 2048
-"""Rows of the log that are kept as they are."""
+BATCH = 4096
+"""Rows of a table that are kept as they are."""
 _TYPES = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_(), "text": pa.string()}
 _FEW = [
     "table", "actor", "verb", "kind", "outcome", "detail", "event", "host", "fault", "invariant", "was", "phase", "node",
@@ -42,19 +44,22 @@ _FEW = [
 """Columns of few different values."""
 
 
-class ParquetSink:
-    """Feed it `put` with each row of a trace. Use as a context manager: the file is whole when that has been left."""
+class ParquetWriter:
+    """A sim.recording.Writer. Use as a context manager: the file is whole when that has been left."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self.raw = raw
         self._tables = Tabulator()
         self._rows: list[Row] = []
         self._parts: dict[str, list[Any]] = {name: [] for name in TABLES}
+        self._lists: dict[str, dict[str, list[Any]]] = {
+            name: {column: [] for column in table.columns} for name, table in TABLES.items()
+        }
         self._counts = dict.fromkeys(TABLES, 0)
         self._writer: Any = None
         self._result: Row | None = None
 
-    def __enter__(self) -> ParquetSink:
+    def __enter__(self) -> ParquetWriter:
         return self
 
     def put(self, row: Row) -> None:
@@ -67,14 +72,23 @@ class ParquetSink:
             rows = self._rows
             rows.append(row)
             if len(rows) >= BATCH:
-                self._take(self._tables.take(rows))
-                rows.clear()
+                self._rest()
+
+    def take(self, batch: Batch) -> None:
+        logs = {"api_calls": batch.calls, "deliveries": batch.deliveries, "executions": batch.executions}
+        self._take({table: timed(table, log) for table, log in logs.items() if log})
+        self._take(self._tables.follow(batch.changes))
+        self._take(notes(batch.notes))
+
+    def _rest(self) -> None:
+        self._take(self._tables.take(self._rows))
+        self._rows.clear()
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self._writer is None:
             return
         if not isinstance(error, OSError):
-            self._take(self._tables.take(self._rows))
+            self._rest()
             self._take(self._tables.end())
             for name in TABLES:
                 self._write(name)
@@ -92,16 +106,27 @@ class ParquetSink:
         )
 
     def _take(self, added: dict[str, Columns]) -> None:
-        """Columns become arrays at once: they are a tenth of the rows they were."""
         for table, columns in added.items():
-            arrays = [pa.array(values, _TYPES[COLUMNS[name].type]) for name, values in columns.items()]
-            self._parts[table].append(pa.record_batch(arrays, names=[*columns]))
-            self._counts[table] += len(arrays[0])
-            if self._counts[table] >= GROUP:
-                self._write(table)
+            lists = self._lists[table]
+            for name, values in columns.items():
+                lists[name] += values
+            if len(lists["t" if "t" in lists else "task"]) >= BATCH:
+                self._pack(table)
+                if self._counts[table] >= GROUP:
+                    self._write(table)
+
+    def _pack(self, table: str) -> None:
+        """Columns become arrays: they are a tenth of what they were."""
+        lists = self._lists[table]
+        arrays = [pa.array(values, _TYPES[COLUMNS[name].type]) for name, values in lists.items()]
+        for values in lists.values():
+            values.clear()
+        self._parts[table].append(pa.record_batch(arrays, names=[*lists]))
+        self._counts[table] += len(arrays[0])
 
     def _write(self, table: str) -> None:
         """One row group of all there is of a table."""
+        self._pack(table)
         parts, count = self._parts[table], self._counts[table]
         if not count:
             return
@@ -120,6 +145,7 @@ class Opened:
     """A trace that is read: its first row, its last if the run came to its end, and its tables. Raises OSError, ValueError."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             with path.open("rb"):
                 self._file = pq.ParquetFile(path)
@@ -138,12 +164,22 @@ class Opened:
             self._groups.setdefault(of, []).append(number)
 
     def table(self, name: str) -> Any:
-        """The pyarrow table of that name, without the columns of others."""
-        return self._file.read_row_groups(self._groups[name], columns=[*TABLES[name].columns])
+        """The pyarrow table of that name, without the columns of others. Raises ValueError."""
+        with sound(self.path):
+            return self._file.read_row_groups(self._groups[name], columns=[*TABLES[name].columns])
 
     def batches(self, name: str) -> Iterator[list[dict[str, Any]]]:
         for group in self._groups[name]:
             yield self._file.read_row_group(group, columns=[*TABLES[name].columns]).to_pylist()
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Where a file turns out to be damaged behind its footer: ValueError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path}: damaged: {str(error).splitlines()[0][:120]}") from None
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -151,11 +187,9 @@ def rows(path: Path) -> Iterator[Row]:
     opened = Opened(path)
     yield opened.header
     logs = [_numbered(opened, name) for name in _ROWS]
-    try:
+    with sound(path):
         for _, row in heapq.merge(*logs, key=lambda pair: pair[0]):
             yield row
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path}: damaged: {str(error).splitlines()[0][:120]}") from None
     if opened.end is not None:
         yield opened.end
 

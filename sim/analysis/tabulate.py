@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from sim.analysis.tables import TABLES
-from sim.states import DELETED
+from sim.states import DELETED, Move, Offer, move_of, offer_of
 from sim.trace import MOVED, NODE, Row
 
 Record = Sequence[Any]
@@ -25,22 +25,21 @@ LOGS = {
     "executed": "executions",
     "fault": "faults",
     "violation": "violations",
-    MOVED: "transitions",
 }
+_NOTES = {"fault": "faults", "violation": "violations"}
 _RUNNING = frozenset({"Running", "Verifying"})
 _IN_FLIGHT = _RUNNING | {"Scheduled"}
 _OVER = frozenset({"Succeeded", "Failed", DELETED})
+_UNTOLD = (None,) * 6
 
 
 class _Task:
     __slots__ = ("attempts", "claimed", "created", "current", "facts", "name", "node", "phase", "verdict")
 
-    def __init__(self, row: Row) -> None:
-        get = row.get
-        self.name = row["key"]
-        what = (get("class"), get("workload"), get("priority"))
-        self.facts = (*what, get("accelerator"), get("ram_gb"), get("depends_on"))
-        self.created = row["t"]
+    def __init__(self, move: Move) -> None:
+        self.name = move.task
+        self.facts = move.facts or _UNTOLD
+        self.created = move.t
         self.claimed: int | None = None
         self.attempts = 0
         self.phase = ""
@@ -89,23 +88,35 @@ class Tabulator:
         self._log_of = {what: self._logs[table] for what, table in LOGS.items()}
 
     def take(self, rows: Iterable[Row]) -> dict[str, Columns]:
-        log_of = self._log_of
+        log_of, changes = self._log_of, list[Move | Offer]()
         for seq, row in enumerate(rows, self.seq + 1):
             self.seq = seq
             what = row["what"]
-            if what == NODE:
-                self._node(row)
-                continue
-            log_of[what].append((seq, row))
             if what == MOVED:
-                self._moved(row)
-        return self._taken()
-
-    def _taken(self) -> dict[str, Columns]:
+                changes.append(move_of(seq, row))
+            elif what == NODE:
+                changes.append(offer_of(seq, row))
+            else:
+                log_of[what].append((seq, row))
         made = {name: columns_of_log(name, log) for name, log in self._logs.items() if log}
-        made |= {name: columns_of_records(name, kept) for name, kept in self._records.items() if kept}
         for log in self._logs.values():
             log.clear()
+        return made | self.follow(changes)
+
+    def follow(self, changes: Iterable[Move | Offer]) -> dict[str, Columns]:
+        """The same for changes alone."""
+        moves = []
+        for change in changes:
+            if isinstance(change, Move):
+                moves.append(change)
+                self._moved(change)
+            else:
+                self._node(change)
+        made = {"transitions": timed("transitions", [*zip(*moves, strict=True)][:-1])} if moves else {}
+        return made | self._ended()
+
+    def _ended(self) -> dict[str, Columns]:
+        made = {name: columns_of_records(name, kept) for name, kept in self._records.items() if kept}
         for kept in self._records.values():
             kept.clear()
         return made
@@ -117,40 +128,39 @@ class Tabulator:
                 self._attempted(task, attempt, None, None, None, None)
             self._records["tasks"].append(task.record(None))
         self._tasks.clear()
-        return self._taken()
+        return self._ended()
 
-    def _moved(self, row: Row) -> None:
-        name, phase = row["key"], row["phase"]
+    def _moved(self, move: Move) -> None:
+        name, phase = move.task, move.phase
         task = self._tasks.get(name)
         if task is None:
             if phase == DELETED:
                 return  # It was over before.
-            task = self._tasks[name] = _Task(row)
+            task = self._tasks[name] = _Task(move)
         task.phase = phase
         if phase in _IN_FLIGHT:
-            self._in_flight(task, row, phase)
+            self._in_flight(task, move)
         elif (attempt := task.current) is not None:
-            verdict = row.get("verdict")
-            self._attempted(task, attempt, row["t"], phase, verdict, row.get("reason"))
-            self._count(row["t"], attempt.node, -1, -(attempt.claimed is not None))
+            self._attempted(task, attempt, move.t, phase, move.verdict, move.reason)
+            self._count(move.t, attempt.node, -1, -(attempt.claimed is not None))
             task.current = None
         if phase in _OVER:
-            task.verdict = row.get("verdict")
-            self._records["tasks"].append(task.record(row["t"]))
+            task.verdict = move.verdict
+            self._records["tasks"].append(task.record(move.t))
             del self._tasks[name]
 
-    def _in_flight(self, task: _Task, row: Row, phase: str) -> None:
-        t, number, attempt = row["t"], row.get("attempt"), task.current
+    def _in_flight(self, task: _Task, move: Move) -> None:
+        t, phase, number, attempt = move.t, move.phase, move.attempt, task.current
         if attempt is None or attempt.number != number:
             if attempt is not None:
-                self._attempted(task, attempt, t, phase, None, row.get("reason"))
+                self._attempted(task, attempt, t, phase, None, move.reason)
                 self._count(t, attempt.node, -1, -(attempt.claimed is not None))
             task.attempts += 1
-            task.node = row.get("node")
+            task.node = move.node
             attempt = task.current = _Attempt(number, task.node, t)
             self._count(t, attempt.node, 1, 0)
         if phase in _RUNNING and attempt.claimed is None:
-            attempt.claimed, attempt.holder = t, row.get("holder")
+            attempt.claimed, attempt.holder = t, move.holder
             if task.claimed is None:
                 task.claimed = t
             self._count(t, attempt.node, 0, 1)
@@ -169,12 +179,14 @@ class Tabulator:
             node.running += running
             self._told(t, name, node)
 
-    def _node(self, row: Row) -> None:
-        node = self._nodes[row["key"]]
-        for field in ("phase", "accelerator", "ram_gb", "slots"):
-            if field in row:
-                setattr(node, field, row[field])
-        self._told(row["t"], row["key"], node)
+    def _node(self, offer: Offer) -> None:
+        node = self._nodes[offer.node]
+        node.phase = offer.phase
+        if offer.slots is not None:
+            node.slots = offer.slots
+        if offer.accelerator is not None:
+            node.accelerator, node.ram_gb = offer.accelerator, offer.ram_gb
+        self._told(offer.t, offer.node, node)
 
     def _told(self, t: int, name: str, node: _Node) -> None:
         offer = (node.phase, node.accelerator, node.ram_gb, node.slots)
@@ -194,12 +206,24 @@ _AS_ROWS: dict[str, dict[str, str]] = {
     "executions": {"task": "key"},
     "faults": {"host": "actor"},
     "violations": {"task": "key"},
-    "transitions": {"task": "key"},
 }
 
 
 def columns_of_records(table: str, records: Sequence[Record]) -> Columns:
     return dict(zip(TABLES[table].columns, map(list, zip(*records, strict=True)), strict=True))
+
+
+def timed(table: str, log: Sequence[Sequence[Any]]) -> Columns:
+    """The columns of a table whose times are in microseconds."""
+    made: Columns = dict(zip(TABLES[table].columns, map(list, log), strict=True))
+    made["t"] = [t / 1e6 for t in made["t"]]
+    return made
+
+
+def notes(told: Sequence[tuple[int, Row]]) -> dict[str, Columns]:
+    """Faults and violations."""
+    logs = {table: [(seq, row) for seq, row in told if row["what"] == what] for what, table in _NOTES.items()}
+    return {table: columns_of_log(table, log) for table, log in logs.items() if log}
 
 
 def columns_of_log(table: str, log: Sequence[tuple[int, Row]]) -> Columns:

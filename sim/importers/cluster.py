@@ -27,14 +27,14 @@ ASSUMED = "10s"
 _SHOWN = 5
 
 
-class Imported(NamedTuple):
+class Copied(NamedTuple):
     """`data`: a scenario as in a file; `notes`: what of the original it does not hold, in sentences."""
 
     data: Data
     notes: list[str]
 
 
-def scenario_of(snapshot: Snapshot, name: str, dead: bool = False, history: bool = False) -> Imported:
+def scenario_of(snapshot: Snapshot, name: str, dead: bool = False, history: bool = False) -> Copied:
     """The scenario in which everything goes on from what `snapshot` shows; with `history`, in which all comes again as it came.
     `dead`: nodes that are not Ready come back to life.
 
@@ -54,7 +54,7 @@ def scenario_of(snapshot: Snapshot, name: str, dead: bool = False, history: bool
     if lost:
         data["allowMissing"] = True
         notes.append(f"{_listed(lost)}: named by tasks and not there, so these wait as they do now (allowMissing)")
-    return Imported({key: value for key, value in data.items() if value}, notes)
+    return Copied({key: value for key, value in data.items() if value}, notes)
 
 
 def _missing(data: Data) -> set[str]:

@@ -58,6 +58,11 @@ class Plan:
             progress(self.sizes[count])
         return self.sizes[count].met
 
+    @property
+    def tries(self) -> int:
+        """How many sizes the search looks at, at most: once for each doubling, and for each halving back."""
+        return 2 * (self.most // self.least).bit_length()
+
     def tried(self) -> Iterator[Size]:
         return (self.sizes[count] for count in sorted(self.sizes))
 

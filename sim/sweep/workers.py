@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from sim.crew import crew
+from sim.extras import Missing
 from sim.sweep.cell import Cell, Row, labels, run
 
 AHEAD = 4
@@ -67,7 +68,7 @@ def dask(address: str) -> Iterator[Workers]:
     try:
         from distributed import Client
     except ImportError:
-        raise NoWorkers("--dask needs the package distributed: pip install 'llmkube-foreman[dask]'") from None
+        raise NoWorkers(str(Missing("--dask", "dask", "distributed"))) from None
     try:
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:

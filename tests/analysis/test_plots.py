@@ -20,8 +20,7 @@ from sim.analysis.plots import cascade, gantt, page, style
 from sim.load import load as scenario
 from sim.load import parse
 from sim.result import result_of
-from sim.trace import Trace
-from sim.tracefile import writing
+from sim.tracefile import recording
 from sim.world import World
 
 WIDE = """
@@ -43,8 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder, made = tmp_path_factory.mktemp("plots"), {}
     for name in ("cascade", "claim-race", "zombie-agent", "wide", "empty"):
         told = parse(TEXTS[name], "plots.yaml") if name in TEXTS else scenario(name)
-        with writing(folder / f"{name}.parquet") as sink:
-            trace = Trace(sink, f"foreman sim run {name} --seed 0")
+        with recording(folder / f"{name}.parquet", f"foreman sim run {name} --seed 0") as trace:
             trace.end(result_of(World(told, trace=trace).run()))
         made[name] = load(folder / f"{name}.parquet")
     return made
@@ -171,8 +169,7 @@ def test_faults_are_named_once_each_moment(runs: dict[str, Run]) -> None:
 
 
 def test_a_failed_run_says_so_in_red(tmp_path: Path) -> None:
-    with writing(tmp_path / "bad.parquet") as sink:
-        trace = Trace(sink)
+    with recording(tmp_path / "bad.parquet") as trace:
         trace.end(result_of(World(scenario("claim-race", ["mutations=[unconditional-writes]"]), trace=trace).run()))
     figure = page.figure(load(tmp_path / "bad.parquet"), "gantt")
     assert "safety" in figure.get_suptitle()

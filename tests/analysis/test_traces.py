@@ -14,11 +14,12 @@ from sim.analysis import Run, load
 from sim.analysis.tables import COLUMNS, TABLES, TYPES
 from sim.load import load as scenario
 from sim.load import parse
+from sim.recording import Batch, Recording
 from sim.replay import look_at_trace
 from sim.result import result_of
 from sim.story import from_trace
-from sim.trace import END, MACHINE, STATES, Trace
-from sim.tracefile import read_trace, writing
+from sim.trace import END, MACHINE, MOVED, NODE, STATES, Row, Trace
+from sim.tracefile import read_trace, recording, writing
 from sim.world import World
 
 STORM = """
@@ -37,8 +38,7 @@ SCENARIOS = {"storm": STORM, "claim-race": "", "zombie-agent": "", "workload-esc
 
 def written(path: Path, name: str = "storm") -> World:
     run = parse(SCENARIOS[name], "storm.yaml") if SCENARIOS[name] else scenario(name)
-    with writing(path) as sink:
-        trace = Trace(sink, f"foreman sim run {name} --seed 0")
+    with recording(path, f"foreman sim run {name} --seed 0") as trace:
         world = World(run, trace=trace).run()
         trace.end(result_of(world))
     return world
@@ -136,8 +136,8 @@ def test_classes_faults_and_causes_are_told(folder: Path) -> None:
 
 def test_violations_are_in_the_trace(tmp_path: Path) -> None:
     run = scenario("claim-race", ["mutations=[unconditional-writes]"])
-    with writing(tmp_path / "bad.parquet") as sink:
-        world = World(run, trace=Trace(sink)).run()
+    with recording(tmp_path / "bad.parquet") as trace:
+        world = World(run, trace=trace).run()
     loaded = load(tmp_path / "bad.parquet")
     assert loaded.result is None
     told = zip(loaded.violations["invariant"], loaded.violations["message"], strict=True)
@@ -174,17 +174,79 @@ def test_a_row_group_holds_one_table_and_says_so(folder: Path) -> None:
 
 
 def test_memory_is_bounded_by_flushing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sim.analysis.parquet as parquet
+    import sim.recording
+    from sim.analysis import parquet
 
     written(folder / "whole.parquet")
     monkeypatch.setattr(parquet, "GROUP", 100)
     monkeypatch.setattr(parquet, "BATCH", 37)
+    monkeypatch.setattr(sim.recording, "BATCH", 10)
     written(folder / "pieces.parquet")
     assert pq.ParquetFile(folder / "pieces.parquet").num_row_groups > 20
     whole, pieces = load(folder / "whole.parquet"), load(folder / "pieces.parquet")
     for name in TABLES:
         pd.testing.assert_frame_equal(whole[name], pieces[name])
     assert [*read_trace(folder / "pieces.parquet")] == [*read_trace(folder / "whole.parquet")]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_file_written_in_bulk_says_what_was_told_row_by_row(folder: Path, name: str, suffix: str) -> None:
+    bulk, rowwise = folder / f"bulk-{name}{suffix}", folder / f"rowwise-{name}{suffix}"
+    world = written(bulk, name)
+    told: list[Row] = []
+    with writing(rowwise) as writer:
+
+        def put(row: Row) -> None:
+            told.append(row)
+            writer.put(row)
+
+        trace = Trace(put, f"foreman sim run {name} --seed 0")
+        again = World(world.scenario, trace=trace).run()
+        trace.end(result_of(again))
+    for each in (bulk, rowwise):
+        found = [*read_trace(each)]
+        rows = [row for row in told if row["what"] not in (MOVED, NODE)] if suffix == ".parquet" else told
+        assert found == rows
+    one, other = load(bulk), load(rowwise)
+    for table in TABLES:
+        pd.testing.assert_frame_equal(one[table], other[table])
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_equal_runs_write_the_same_bytes(folder: Path, suffix: str) -> None:
+    files = [folder / f"{name}{suffix}" for name in ("first", "second")]
+    for each in files:
+        written(each)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_no_more_of_a_run_is_held_than_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sim.recording
+
+    class Largest:
+        def __init__(self) -> None:
+            self.batches: list[Batch] = []
+
+        def put(self, row: Row) -> None: ...
+
+        def take(self, batch: Batch) -> None:
+            self.batches.append(batch)
+
+    monkeypatch.setattr(sim.recording, "BATCH", 50)
+    writer = Largest()
+    World(parse(STORM, "storm.yaml"), trace=Recording(writer)).run()
+    assert len(writer.batches) > 5
+    assert {len(batch.calls[0]) for batch in writer.batches} == {50}
+
+
+def test_a_json_trace_that_was_cut_short_says_where(folder: Path, tmp_path: Path) -> None:
+    written(folder / "cut.jsonl")
+    cut = tmp_path / "cut.jsonl"
+    cut.write_bytes((folder / "cut.jsonl").read_bytes()[:50_001])
+    with pytest.raises(ValueError, match=r"cut\.jsonl:\d+: not a line of a trace") as told:
+        load(cut)
+    assert "\n" not in str(told.value)
 
 
 def test_a_trace_changes_nothing(folder: Path) -> None:
@@ -248,3 +310,14 @@ def test_the_columns_are_told_by_a_command() -> None:
     told = cli("sim", "tables").stdout
     assert all(f"**{name}**" in told for name in TABLES)
     assert all(f"| {name} | {' | '.join(column)} |" in told for name, column in COLUMNS.items())
+
+
+def test_a_parquet_file_that_is_damaged_behind_its_footer_is_refused(folder: Path, tmp_path: Path) -> None:
+    written(folder / "rot.parquet")
+    content = bytearray((folder / "rot.parquet").read_bytes())
+    content[200 : len(content) // 4] = b"Z" * (len(content) // 4 - 200)
+    (tmp_path / "rot.parquet").write_bytes(content)
+    run = load(tmp_path / "rot.parquet")
+    with pytest.raises(ValueError, match=r"rot\.parquet: damaged: ") as told:
+        [run[name] for name in TABLES]
+    assert "\n" not in str(told.value)

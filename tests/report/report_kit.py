@@ -41,8 +41,8 @@ def reported(
 def traced(path: Path, name: str, *sets: str) -> Path:
     """The trace of a run, written there, and its report beside it."""
     gathered = Gathered()
-    with writing(path) as sink:
-        trace = Trace(both(sink, gathered.put), f"foreman sim run {name} --seed 0")
+    with writing(path) as writer:
+        trace = Trace(both(writer.put, gathered.put), f"foreman sim run {name} --seed 0")
         trace.end(result_of(World(scenario_of(name, *sets), trace=trace).run()))
     write(gathered, path.with_suffix(".html"))
     return path

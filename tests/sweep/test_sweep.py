@@ -238,6 +238,10 @@ def test_the_command_as_a_user_gives_it(small: str, tmp_path: Path) -> None:
     ("words", "why"),
     [
         (["--vary", "fleet.gpu.cuont=1,2"], "--vary fleet.gpu.cuont=1"),
+        (
+            ["--vary", "fleet.gpuu.count=1,2"],
+            "--vary fleet.gpuu.count: the fleet has no group 'gpuu', did you mean 'gpu'",
+        ),
         (["--vary", "policy"], "expected path.to.field=VALUES"),
         (["--vary", "policy=first-fit", "--vary", "policy=best-fit"], "given twice"),
         (["--vary", "policy=first-fit", "--seeds", "0"], "--seeds"),

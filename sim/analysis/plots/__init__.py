@@ -2,8 +2,8 @@
 
 from importlib.util import find_spec
 
-from sim.tracefile import Missing
+from sim.extras import Missing
 
 for library in ("matplotlib", "pandas"):
     if find_spec(library) is None:
-        raise Missing(f"plots need {library}: pip install 'llmkube-foreman[analysis]'")
+        raise Missing("a plot", "analysis", library)
