@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from foreman.api import Agent, AgenticTask, Result
     from foreman.cli.turns import Turns
     from foreman.executors.native import Parts
+    from foreman.executors.protocol import Execution
     from foreman.executors.workshop import WorkshopSettings
     from foreman.kube.runtime import AsyncioRuntime
     from foreman.runtime import Signal
@@ -89,7 +91,9 @@ def run_task(
     if attempt < 1:
         refuse(f"--attempt: {attempt} is too few, at least 1")
     task = _named(task, agent, file)
-    _check_address(base_url, agent)
+    _check_address(base_url, model, agent)
+    if not job:
+        _check_transcripts(transcript_dir)
     settings = shop.settings(os.path.abspath(workspace_dir))
     options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, settings)
     raise typer.Exit(asyncio.run(_in_job(task, agent, options) if job else _run(task, agent, options, as_json)))
@@ -118,8 +122,8 @@ def _named(task: AgenticTask, agent: Agent, file: str) -> AgenticTask:
     return task.evolve(metadata=meta.evolve(name=name, generate_name=None), spec=spec)
 
 
-def _check_address(given: str, agent: Agent) -> None:
-    from foreman.executors.address import base_url, deterministic
+def _check_address(given: str, model: str, agent: Agent) -> None:
+    from foreman.executors.address import base_url, deterministic, model_named
     from foreman.executors.precondition import Precondition
 
     if given:
@@ -129,6 +133,21 @@ def _check_address(given: str, agent: Agent) -> None:
             refuse(str(error))
     elif agent.spec.provider_config is None and not deterministic(agent.spec):
         refuse(f"Agent {agent.metadata.name} does not say where its model is outside a cluster: give --base-url")
+    if not deterministic(agent.spec):
+        try:
+            model_named(agent, model)
+        except Precondition as error:
+            refuse(f"{error}, or give --model")
+
+
+def _check_transcripts(folder: str) -> None:
+    """Before the work, not after it: without a place for its transcript a run could not be told from any other."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        refuse(f"--transcript-dir: cannot write to {folder}: {error.strerror}")
 
 
 async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool) -> int:
@@ -140,10 +159,14 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     runtime = AsyncioRuntime()
     voice = Turns(sys.stderr if as_json else sys.stdout)
     execution = Execution(task, options.attempt, _cancelled_by_signals(runtime))
+    overdue = _ends_at_its_timeout(runtime, execution)
     voice.begins(task, agent)
     try:
         result = await NativeExecutor(runtime, _parts(runtime, agent, options, voice)).execute(execution)
     except Cancelled as error:
+        if overdue.is_set():
+            _show(_out_of_time(task, str(error)), voice, as_json)
+            return UNDECIDED
         print(f"foreman: {error}", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
@@ -182,25 +205,54 @@ async def _in_job(task: AgenticTask, agent: Agent, options: _Options) -> int:
     return BROKEN if result is None else ON_TARGET
 
 
+def _ends_at_its_timeout(runtime: AsyncioRuntime, execution: Execution) -> Signal:
+    """Cancels the run at the task's own timeoutSeconds, as an agent does; set when it has."""
+    overdue = runtime.event()
+
+    def end() -> None:
+        if not execution.cancelled.is_set():
+            overdue.set()
+            execution.cancelled.set()
+
+    if execution.task.spec.timeout_seconds:
+        runtime.call_later(execution.task.spec.timeout_seconds, end)
+    return overdue
+
+
+def _out_of_time(task: AgenticTask, said: str) -> Result:
+    from foreman.api import FailureReason, Result
+    from foreman.executors.outcome import KIND
+
+    summary = f"spec.timeoutSeconds: {task.spec.timeout_seconds}s are over: {said}"
+    return Result(kind=KIND, verdict="INCOMPLETE", summary=summary, failure_reason=FailureReason.TIMEOUT.value)
+
+
 def _show(result: Result, voice: Turns, as_json: bool) -> None:
     from foreman.api import to_wire
 
     voice.ends(result)
     if as_json:
-        typer.echo(json.dumps(to_wire(result), indent=2))
+        try:
+            typer.echo(json.dumps(to_wire(result), indent=2))
+        except OSError as error:
+            print(f"foreman: the result cannot be printed: {error.strerror}", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns | None) -> Parts:
     from foreman.executors.endpoint.parts import endpoint_parts
     from foreman.executors.native import Parts
     from foreman.executors.recipes import GivenRecipes
+    from foreman.executors.sandbox import seal
     from foreman.executors.transcripts import FileTranscripts
     from foreman.executors.workshop import deterministic_executors, workshop
     from foreman.kube.machine import draw
 
     shop = workshop(options.shop, os.environ)
-    key = os.environ.get(options.key_env, "")
-    recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}" if key else "")
+    key = os.environ.get(options.key_env, "").strip()
+    if key:
+        seal()
+    recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}")
     made = endpoint_parts(options.stream)
     return Parts(
         recipes=recipes,
@@ -216,7 +268,7 @@ def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turn
 
 
 def _cancelled_by_signals(runtime: AsyncioRuntime) -> Signal:
-    """Set by the first ^C or SIGTERM; the second ends the process as usual."""
+    """Set by the first ^C or SIGTERM, or when the terminal is closed; the second ends the process as usual."""
     cancelled = runtime.event()
     loop = asyncio.get_running_loop()
 
@@ -224,6 +276,6 @@ def _cancelled_by_signals(runtime: AsyncioRuntime) -> Signal:
         cancelled.set()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop, number)
     return cancelled

@@ -21,13 +21,13 @@ OnRetry = Callable[[int, Transient, float], None]
 
 
 def pause(failures: int, retries: int, asked: float | None, draw: Draw) -> float | None:
-    """Seconds to wait after so many failures in a row; None when it is over. `asked`: what the endpoint wants (Retry-After)."""
+    """Seconds to wait after so many failures in a row; None when it is over. `asked`: what the endpoint wants (Retry-After);
+    once to twice that is waited, for whoever was told the same would come back at the same moment and be refused again."""
     if failures > retries or (asked is not None and asked > RETRY_AFTER_MAX):
         return None
     backoff = BACKOFFS[min(failures, len(BACKOFFS)) - 1]
-    spread = 1 - JITTER + 2 * JITTER * draw(STEPS + 1) / STEPS
-    # Jitter only ever lengthens what the endpoint asked for: sooner would be refused again.
-    return max(backoff * spread, asked or 0.0)
+    drawn = draw(STEPS + 1) / STEPS
+    return max(backoff * (1 - JITTER + 2 * JITTER * drawn), (asked or 0.0) * (1 + drawn))
 
 
 class Patient:
