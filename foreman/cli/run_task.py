@@ -93,7 +93,7 @@ def run_task(
     task = _named(task, agent, file)
     _check_address(base_url, model, agent)
     if not job:
-        _check_transcripts(transcript_dir)
+        _check_transcripts(transcript_dir, task, attempt)
     settings = shop.settings(os.path.abspath(workspace_dir))
     options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, settings)
     raise typer.Exit(asyncio.run(_in_job(task, agent, options) if job else _run(task, agent, options, as_json)))
@@ -140,12 +140,15 @@ def _check_address(given: str, model: str, agent: Agent) -> None:
             refuse(f"{error}, or give --model")
 
 
-def _check_transcripts(folder: str) -> None:
+def _check_transcripts(folder: str, task: AgenticTask, attempt: int) -> None:
     """Before the work, not after it: without a place for its transcript a run could not be told from any other."""
+    from foreman.executors.transcripts import Attempt, FileTranscripts
+
     try:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        FileTranscripts(Path(folder)).put_aside(Attempt(task, attempt))
     except OSError as error:
         refuse(f"--transcript-dir: cannot write to {folder}: {error.strerror}")
 
@@ -175,7 +178,8 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     if result is None:
         print("foreman: the executor returned no result", file=sys.stderr)
         return BROKEN
-    _show(result, voice, as_json)
+    if not _show(result, voice, as_json):
+        return BROKEN
     return EXIT.get(result.verdict, UNDECIDED)
 
 
@@ -227,7 +231,8 @@ def _out_of_time(task: AgenticTask, said: str) -> Result:
     return Result(kind=KIND, verdict="INCOMPLETE", summary=summary, failure_reason=FailureReason.TIMEOUT.value)
 
 
-def _show(result: Result, voice: Turns, as_json: bool) -> None:
+def _show(result: Result, voice: Turns, as_json: bool) -> bool:
+    """Whether it could be said to who asked for JSON; the turns may go unheard."""
     from foreman.api import to_wire
 
     voice.ends(result)
@@ -237,6 +242,8 @@ def _show(result: Result, voice: Turns, as_json: bool) -> None:
         except OSError as error:
             print(f"foreman: the result cannot be printed: {error.strerror}", file=sys.stderr)
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return False
+    return True
 
 
 def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns | None) -> Parts:

@@ -167,7 +167,7 @@ def _resident(pid: int) -> int:
 
 
 def _kill_all(child: int) -> None:
-    """Until nothing is left. Groups first, each in one stroke, found by its first few: a bomb grows faster than one can count it,
+    """Until nothing is left. Groups first, each in one stroke, found by its first few: a bomb grows faster than it is counted,
     or than the bubblewrap around it gets the time to die. Then whoever is left, as often as new ones come to light."""
     while True:
         _kill(os.killpg, child)
