@@ -74,8 +74,17 @@ def run_task(
 ) -> None:
     """Run one task by an Agent, here, without a cluster; its turns are shown as they come.
 
-    Exit code: 0 verdict GO or GATE-PASS, 1 NO-GO or GATE-FAIL, 2 bad input, 3 INCOMPLETE or GATE-ERROR (the result says
-    why: failureReason), 4 the executor itself failed, 130 interrupted. The transcript is kept in every case.
+    foreman run-task -f task.yaml --agent deploy/agents/coder.yaml \\
+    --base-url http://localhost:8080/v1
+
+    The Agent says which model, tools and budgets; the task says what to do and
+    where: payload.repo is cloned, a coder's GO is committed and pushed to a
+    branch of its own. The key of the endpoint is in OPENAI_API_KEY, the token
+    of the repository in GITHUB_TOKEN; neither is shown to the model.
+
+    Exit code: 0 GO or GATE-PASS, 1 NO-GO or GATE-FAIL, 2 bad input,
+    3 INCOMPLETE or GATE-ERROR (failureReason says why), 4 the executor failed or
+    its result cannot be printed, 130 interrupted. The transcript is always kept.
     """
     from foreman.cli.manifest import BadManifest, agent_in, tasks_in
 
@@ -84,7 +93,7 @@ def run_task(
     except BadManifest as error:
         refuse(str(error))
     if len(tasks) != 1:
-        refuse(f"{file}: holds {len(tasks)} tasks, run-task runs one")
+        refuse(f"{file}: holds {len(tasks)} tasks, run-task runs one: put it into a file of its own, or pipe it to -f -")
     task = tasks[0]
     if task.kind != "AgenticTask":
         refuse(f"{file}: kind: is {task.kind}, run-task runs an AgenticTask")
