@@ -149,6 +149,8 @@ def unknown_fields(model: type[Model], data: Any, path: str = "") -> Iterator[st
 
 def _documents(path: str) -> Iterator[tuple[str, Any]]:
     """(where, data) of each document that is not empty; the items of a List count as documents of their own."""
+    if path == "-" and sys.stdin is None:
+        raise BadManifest("stdin: is closed")
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         documents = [each for each in yaml.safe_load_all(text) if each is not None]

@@ -93,7 +93,9 @@ def run_task(
     except BadManifest as error:
         refuse(str(error))
     if len(tasks) != 1:
-        refuse(f"{file}: holds {len(tasks)} tasks, run-task runs one: put it into a file of its own, or pipe it to -f -")
+        refuse(
+            f"{file}: holds {len(tasks)} tasks, run-task runs one: put it into a file of its own, or pipe it to -f -"
+        )
     task = tasks[0]
     if task.kind != "AgenticTask":
         refuse(f"{file}: kind: is {task.kind}, run-task runs an AgenticTask")

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import signal
+import subprocess
 
 import pytest
 from cli_kit import COMMAND, cli, command, one_line, started
@@ -18,7 +20,9 @@ from tools_kit import bare, gitting
 
 from foreman.executors.address import base_url
 from foreman.executors.git import Git, Remote
+from foreman.executors.loop.calls import content
 from foreman.executors.precondition import Precondition
+from foreman.executors.tools.protocol import Answer
 
 __all__ = ["place", "remote"]
 
@@ -48,6 +52,12 @@ def test_a_name_that_leads_out_of_the_workspaces_is_refused(place, name):
 def test_a_document_without_kind_says_that_kind_is_missing(place):
     task = {key: value for key, value in TASK.items() if key != "kind"}
     assert "kind: Required value" in one_line(cli(*place(task=task), "--base-url", "http://127.0.0.1:9/v1"))
+
+
+def test_a_closed_stdin_holds_no_task(place):
+    line = shlex.join([*COMMAND, *place(), "-f", "-", "--base-url", "http://127.0.0.1:9/v1"])
+    done = subprocess.run(f"exec {line} <&-", shell=True, capture_output=True, text=True, timeout=60)
+    assert "stdin: is closed" in one_line(done)
 
 
 def test_an_agent_without_a_model_is_told_how_to_name_one(place):
@@ -99,6 +109,7 @@ def test_half_a_surrogate_pair_ends_nothing(place):
     assert done.returncode == 0, done
     told = [each["content"] for each in asked[-1]["messages"] if each["role"] == "tool"]
     assert "half of a surrogate pair" in told[0]
+    assert content(Answer("n\udcff.txt: a name that is no UTF-8")).encode()
     whole = Say("", [call("write_file", '{"path": "a", "content": "\\ud83d\\ude00"}')])
     _, asked = run(place(agent=agent), whole, submits("GO"))
     assert "made a: 4 bytes" in asked[-1]["messages"][-1]["content"]
