@@ -57,6 +57,8 @@ def from_wire(data: Mapping[str, Any]) -> Resource:
     if not isinstance(data, Mapping):
         raise InvalidObject.at("", f"expected an object, got {type(data).__name__}")
     kind = data.get("kind")
+    if kind is None or kind == "":
+        raise InvalidObject.at("kind", "Required value: e.g. AgenticTask")
     if not isinstance(kind, str) or kind not in KINDS:
         supported = ", ".join(f'"{name}"' for name in KINDS)
         raise InvalidObject.at("kind", f'Unsupported value: "{kind}": supported values: {supported}')

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foreman.kube.programs import Ground
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 SUBDOMAIN_MAX = 253
 LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -48,9 +49,14 @@ def choice(flag: str, text: str, allowed: tuple[str, ...]) -> str:
     return text
 
 
+def subdomain(text: str) -> bool:
+    """Whether the API server takes it as the name of an object."""
+    return len(text) <= SUBDOMAIN_MAX and all(LABEL.fullmatch(label) for label in text.split("."))
+
+
 def node_name(flag: str, text: str) -> str:
     """A DNS subdomain, as the names of cluster nodes are ('ip-10-0-0-7.ec2.internal')."""
-    if len(text) > SUBDOMAIN_MAX or any(NAME.fullmatch(label) is None for label in text.split(".")):
+    if not subdomain(text):
         from foreman.agent.identity import sanitize_name
 
         refuse(f"{flag}: {text!r} is not a valid name (a-z, 0-9, - and .): try {sanitize_name(text)}")

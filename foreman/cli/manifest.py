@@ -13,7 +13,7 @@ import yaml
 from foreman.api import PREFIX, Agent, AgenticTask, InvalidObject, ObjectMeta, Workload, from_wire, to_wire
 from foreman.api.fields import fields_of
 from foreman.api.meta import Model
-from foreman.cli.flags import NAME
+from foreman.cli.flags import NAME, SUBDOMAIN_MAX, subdomain
 from foreman.dispatching import Order
 
 API_VERSION = f"{PREFIX}v1alpha1"
@@ -50,6 +50,7 @@ def task_from(data: Any, where: str) -> AgenticTask | Workload:
         raise BadManifest(f"{where}: {path}: unknown field")
     if not task.metadata.name and not task.metadata.generate_name:
         raise BadManifest(f"{where}: metadata.name: Required value: name or generateName")
+    _check_name(task.metadata, where)
     namespace = task.metadata.namespace
     if namespace and NAME.fullmatch(namespace) is None:
         raise BadManifest(
@@ -83,7 +84,17 @@ def _agent(data: Any, where: str) -> Agent:
         raise BadManifest(f"{where}: {path}: unknown field")
     if not agent.metadata.name:
         raise BadManifest(f"{where}: metadata.name: Required value")
+    _check_name(agent.metadata, where)
     return agent
+
+
+def _check_name(meta: ObjectMeta, where: str) -> None:
+    """Folders and branches are named after it, here as on a cluster, whose API server takes no other. Raises BadManifest."""
+    name, field = (meta.name, "name") if meta.name else (meta.generate_name or "", "generateName")
+    if not subdomain(name if meta.name else f"{name}0"):
+        shown = name if len(name) <= SUBDOMAIN_MAX else f"{name[:20]}..."
+        said = f"{shown!r} is not a valid name (a-z, 0-9, - and ., at most {SUBDOMAIN_MAX})"
+        raise BadManifest(f"{where}: metadata.{field}: {said}")
 
 
 def flagged(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +149,8 @@ def unknown_fields(model: type[Model], data: Any, path: str = "") -> Iterator[st
 
 def _documents(path: str) -> Iterator[tuple[str, Any]]:
     """(where, data) of each document that is not empty; the items of a List count as documents of their own."""
+    if path == "-" and sys.stdin is None:
+        raise BadManifest("stdin: is closed")
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
         documents = [each for each in yaml.safe_load_all(text) if each is not None]

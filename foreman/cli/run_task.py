@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from foreman.api import Agent, AgenticTask, Result
     from foreman.cli.turns import Turns
     from foreman.executors.native import Parts
+    from foreman.executors.protocol import Execution
     from foreman.executors.workshop import WorkshopSettings
     from foreman.kube.runtime import AsyncioRuntime
     from foreman.runtime import Signal
@@ -72,8 +74,17 @@ def run_task(
 ) -> None:
     """Run one task by an Agent, here, without a cluster; its turns are shown as they come.
 
-    Exit code: 0 verdict GO or GATE-PASS, 1 NO-GO or GATE-FAIL, 2 bad input, 3 INCOMPLETE or GATE-ERROR (the result says
-    why: failureReason), 4 the executor itself failed, 130 interrupted. The transcript is kept in every case.
+    foreman run-task -f task.yaml --agent deploy/agents/coder.yaml \\
+    --base-url http://localhost:8080/v1
+
+    The Agent says which model, tools and budgets; the task says what to do and
+    where: payload.repo is cloned, a coder's GO is committed and pushed to a
+    branch of its own. The key of the endpoint is in OPENAI_API_KEY, the token
+    of the repository in GITHUB_TOKEN; neither is shown to the model.
+
+    Exit code: 0 GO or GATE-PASS, 1 NO-GO or GATE-FAIL, 2 bad input,
+    3 INCOMPLETE or GATE-ERROR (failureReason says why), 4 the executor failed or
+    its result cannot be printed, 130 interrupted. The transcript is always kept.
     """
     from foreman.cli.manifest import BadManifest, agent_in, tasks_in
 
@@ -82,14 +93,18 @@ def run_task(
     except BadManifest as error:
         refuse(str(error))
     if len(tasks) != 1:
-        refuse(f"{file}: holds {len(tasks)} tasks, run-task runs one")
+        refuse(
+            f"{file}: holds {len(tasks)} tasks, run-task runs one: put it into a file of its own, or pipe it to -f -"
+        )
     task = tasks[0]
     if task.kind != "AgenticTask":
         refuse(f"{file}: kind: is {task.kind}, run-task runs an AgenticTask")
     if attempt < 1:
         refuse(f"--attempt: {attempt} is too few, at least 1")
     task = _named(task, agent, file)
-    _check_address(base_url, agent)
+    _check_address(base_url, model, agent)
+    if not job:
+        _check_transcripts(transcript_dir, task, attempt)
     settings = shop.settings(os.path.abspath(workspace_dir))
     options = _Options(base_url, model, api_key_env, stream, transcript_dir, attempt, settings)
     raise typer.Exit(asyncio.run(_in_job(task, agent, options) if job else _run(task, agent, options, as_json)))
@@ -118,8 +133,8 @@ def _named(task: AgenticTask, agent: Agent, file: str) -> AgenticTask:
     return task.evolve(metadata=meta.evolve(name=name, generate_name=None), spec=spec)
 
 
-def _check_address(given: str, agent: Agent) -> None:
-    from foreman.executors.address import base_url, deterministic
+def _check_address(given: str, model: str, agent: Agent) -> None:
+    from foreman.executors.address import base_url, deterministic, model_named
     from foreman.executors.precondition import Precondition
 
     if given:
@@ -129,6 +144,24 @@ def _check_address(given: str, agent: Agent) -> None:
             refuse(str(error))
     elif agent.spec.provider_config is None and not deterministic(agent.spec):
         refuse(f"Agent {agent.metadata.name} does not say where its model is outside a cluster: give --base-url")
+    if not deterministic(agent.spec):
+        try:
+            model_named(agent, model)
+        except Precondition as error:
+            refuse(f"{error}, or give --model")
+
+
+def _check_transcripts(folder: str, task: AgenticTask, attempt: int) -> None:
+    """Before the work, not after it: without a place for its transcript a run could not be told from any other."""
+    from foreman.executors.transcripts import Attempt, FileTranscripts
+
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        FileTranscripts(Path(folder)).put_aside(Attempt(task, attempt))
+    except OSError as error:
+        refuse(f"--transcript-dir: cannot write to {folder}: {error.strerror}")
 
 
 async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool) -> int:
@@ -140,10 +173,14 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     runtime = AsyncioRuntime()
     voice = Turns(sys.stderr if as_json else sys.stdout)
     execution = Execution(task, options.attempt, _cancelled_by_signals(runtime))
+    overdue = _ends_at_its_timeout(runtime, execution)
     voice.begins(task, agent)
     try:
         result = await NativeExecutor(runtime, _parts(runtime, agent, options, voice)).execute(execution)
     except Cancelled as error:
+        if overdue.is_set():
+            _show(_out_of_time(task, str(error)), voice, as_json)
+            return UNDECIDED
         print(f"foreman: {error}", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
@@ -152,7 +189,8 @@ async def _run(task: AgenticTask, agent: Agent, options: _Options, as_json: bool
     if result is None:
         print("foreman: the executor returned no result", file=sys.stderr)
         return BROKEN
-    _show(result, voice, as_json)
+    if not _show(result, voice, as_json):
+        return BROKEN
     return EXIT.get(result.verdict, UNDECIDED)
 
 
@@ -182,25 +220,57 @@ async def _in_job(task: AgenticTask, agent: Agent, options: _Options) -> int:
     return BROKEN if result is None else ON_TARGET
 
 
-def _show(result: Result, voice: Turns, as_json: bool) -> None:
+def _ends_at_its_timeout(runtime: AsyncioRuntime, execution: Execution) -> Signal:
+    """Cancels the run at the task's own timeoutSeconds, as an agent does; set when it has."""
+    overdue = runtime.event()
+
+    def end() -> None:
+        if not execution.cancelled.is_set():
+            overdue.set()
+            execution.cancelled.set()
+
+    if execution.task.spec.timeout_seconds:
+        runtime.call_later(execution.task.spec.timeout_seconds, end)
+    return overdue
+
+
+def _out_of_time(task: AgenticTask, said: str) -> Result:
+    from foreman.api import FailureReason, Result
+    from foreman.executors.outcome import KIND
+
+    summary = f"spec.timeoutSeconds: {task.spec.timeout_seconds}s are over: {said}"
+    return Result(kind=KIND, verdict="INCOMPLETE", summary=summary, failure_reason=FailureReason.TIMEOUT.value)
+
+
+def _show(result: Result, voice: Turns, as_json: bool) -> bool:
+    """Whether it could be said to who asked for JSON; the turns may go unheard."""
     from foreman.api import to_wire
 
     voice.ends(result)
     if as_json:
-        typer.echo(json.dumps(to_wire(result), indent=2))
+        try:
+            typer.echo(json.dumps(to_wire(result), indent=2))
+        except OSError as error:
+            print(f"foreman: the result cannot be printed: {error.strerror}", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return False
+    return True
 
 
 def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turns | None) -> Parts:
     from foreman.executors.endpoint.parts import endpoint_parts
     from foreman.executors.native import Parts
     from foreman.executors.recipes import GivenRecipes
+    from foreman.executors.sandbox import seal
     from foreman.executors.transcripts import FileTranscripts
     from foreman.executors.workshop import deterministic_executors, workshop
     from foreman.kube.machine import draw
 
     shop = workshop(options.shop, os.environ)
-    key = os.environ.get(options.key_env, "")
-    recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}" if key else "")
+    key = os.environ.get(options.key_env, "").strip()
+    if key:
+        seal()
+    recipes = GivenRecipes(agent, options.base_url, options.model, key, f"${options.key_env}")
     made = endpoint_parts(options.stream)
     return Parts(
         recipes=recipes,
@@ -216,7 +286,7 @@ def _parts(runtime: AsyncioRuntime, agent: Agent, options: _Options, voice: Turn
 
 
 def _cancelled_by_signals(runtime: AsyncioRuntime) -> Signal:
-    """Set by the first ^C or SIGTERM; the second ends the process as usual."""
+    """Set by the first ^C or SIGTERM, or when the terminal is closed; the second ends the process as usual."""
     cancelled = runtime.event()
     loop = asyncio.get_running_loop()
 
@@ -224,6 +294,6 @@ def _cancelled_by_signals(runtime: AsyncioRuntime) -> Signal:
         cancelled.set()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop, number)
     return cancelled

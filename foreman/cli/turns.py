@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -16,12 +18,24 @@ GOOD, BAD, DIM = "green", "red", "dim"
 STYLES = {"GO": GOOD, "GATE-PASS": GOOD}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Whoever was listening has gone, or the disk is full: the work goes on unheard, and so does the end of the process."""
+        self.quiet = True
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
 class Turns(Listener):
     def __init__(self, sink: TextIO) -> None:
-        self.console = Console(file=sink, highlight=False, soft_wrap=True)
+        self.console = _Console(file=sink, highlight=False, soft_wrap=True)
 
     def _line(self, *parts: tuple[str, str]) -> None:
-        self.console.print(Text.assemble(*((printable(text), style) for text, style in parts)))
+        if not self.console.quiet:
+            try:
+                self.console.print(Text.assemble(*((printable(text), style) for text, style in parts)))
+            except OSError:
+                self.console.on_broken_pipe()
 
     def begins(self, task: AgenticTask, agent: Agent) -> None:
         self._line((f"{task.key}", "bold"), (f"  {task.spec.kind} by {agent.metadata.name} ({agent.spec.role})", DIM))
@@ -38,6 +52,9 @@ class Turns(Listener):
         self._line(("  calls   ", DIM), (call.name, "cyan"), (f" {brief(call.arguments)}", ""))
         self._line(("  gets    ", DIM), (brief(answer.text), BAD if answer.failed else DIM))
 
+    def checking(self, turn: int) -> None:
+        self._line(("  checks  the work that was submitted, as the gate would", DIM))
+
     def told(self, turn: int, text: str) -> None:
         self._line(("  told    ", DIM), (brief(text), "yellow"))
 
@@ -46,10 +63,15 @@ class Turns(Listener):
 
     def ends(self, result: Result) -> None:
         reason = f" ({result.failure_reason})" if result.failure_reason else ""
-        self._line((result.verdict, f"bold {STYLES.get(result.verdict, BAD)}"), (f"{reason}  {result.summary}", ""))
+        self._line(
+            (result.verdict, f"bold {STYLES.get(result.verdict, BAD)}"),
+            (f"{reason}  {' '.join(result.summary.split())}", ""),
+        )
         for name, label in (("branch", "branch"), ("commitSHA", "commit"), ("transcriptRef", "transcript")):
             if name in result.extra:
                 self._line((f"  {label:<12}", DIM), (str(result.extra[name]), ""))
+        if "turnCount" in result.extra and "transcriptRef" not in result.extra:
+            self._line((f"  {'transcript':<12}", DIM), ("could not be stored: no space, or no permission", BAD))
 
 
 def brief(text: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from foreman.api import AgentSpec, ExecutionMode, FailureReason, Provider, SecretKeySelector
+from foreman.api import Agent, AgentSpec, ExecutionMode, FailureReason, Provider, SecretKeySelector
 from foreman.executors.precondition import Precondition
 
 COMPLETIONS = "/chat/completions"
@@ -41,11 +42,13 @@ def base_url(text: str, whose: str) -> str:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         valid = False
-    if not valid:
-        raise Precondition(
-            FailureReason.INFERENCE_SERVICE_UNAVAILABLE,
-            f"{whose}: {text!r} is no address: expected http(s)://HOST[:PORT]/v1",
-        )
+    # A password here would stand in every message about this endpoint.
+    opened = "@" in trimmed.partition("://")[2].partition("/")[0]
+    if opened or not valid:
+        shown = re.sub(r"[^/@]*@", "***@", text)
+        wrong = "has a user or password in it: a key is given by itself" if opened else "is no address"
+        said = f"{whose}: {shown!r} {wrong}; expected http(s)://HOST[:PORT]/v1"
+        raise Precondition(FailureReason.INFERENCE_SERVICE_UNAVAILABLE, said)
     return trimmed
 
 
@@ -66,6 +69,15 @@ def model_of(agent: AgentSpec) -> str:
     if agent.provider_config is not None:
         return agent.provider_config.model
     return agent.model or (agent.inference_service_ref.name if agent.inference_service_ref else "")
+
+
+def model_named(agent: Agent, given: str = "") -> str:
+    """The model to ask for, `given` before what the Agent says. Raises Precondition when neither names one."""
+    name = given or model_of(agent.spec)
+    if not name.strip():
+        said = f"Agent {agent.metadata.name} names no model: set spec.model"
+        raise Precondition(FailureReason.CONSTRAINT_VIOLATED, said)
+    return name
 
 
 def key_of(agent: AgentSpec) -> SecretKeySelector | None:

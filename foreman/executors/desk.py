@@ -34,6 +34,8 @@ from foreman.executors.tools.images import Unseen, shown
 from foreman.executors.tools.mcp import McpFailed, McpSession
 from foreman.executors.tools.servers import BadServers, Server, bounds_of, wanted
 
+PROMPTED = (TaskKind.FREEFORM, TaskKind.ISSUE_FIX)
+"""Kinds that say nothing by themselves; a review or a check is one without another word."""
 Secrets = Callable[[str, SecretKeySelector], Awaitable[str]]
 
 
@@ -89,6 +91,14 @@ class WorkDesk:
             said = f"cannot make a clean workspace: {error.filename}: {error.strerror}"
             raise Precondition(FailureReason.INFRASTRUCTURE_ERROR, said) from None
 
+    def _check_asked(self) -> None:
+        """Raises Precondition: a model that is asked for nothing does something all the same."""
+        task = self.execution.task.spec
+        said = (task.payload.prompt, task.payload.prompt_prefix)
+        if task.kind in PROMPTED and task.payload.issue is None and not any(each.strip() for each in said):
+            wrong = "payload.prompt: is empty, and there is no payload.issue: nothing is asked for"
+            raise Precondition(FailureReason.CONSTRAINT_VIOLATED, wrong)
+
     def _check_confinement(self) -> None:
         """Raises Precondition: commands would run unconfined, and may not."""
         shop, meant = self.shop, self.agent.spec.tools
@@ -101,6 +111,7 @@ class WorkDesk:
         raise Precondition(FailureReason.CONSTRAINT_VIOLATED, said)
 
     async def _lay_out(self) -> None:
+        self._check_asked()
         self._check_confinement()
         task, shop = self.execution.task, self.shop
         meta = task.metadata

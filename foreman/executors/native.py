@@ -139,7 +139,8 @@ class NativeExecutor:
         executor = self.parts.deterministic.get(tool)
         if executor is None:
             known = ", ".join(sorted(self.parts.deterministic)) or "none"
-            said = f"Agent {agent.key} runs no model, and {tool!r} is no tool that works by itself here (there are: {known})"
+            said = f"Agent {agent.key} has no systemPrompt, so no model, and {tool or 'none'} is no tool that works by itself "
+            said += f"(there are: {known}): give it a systemPrompt, or such a tool"
             raise Precondition(FailureReason.TOOL_FAILED, said)
         return await executor.execute(execution)
 
@@ -257,6 +258,9 @@ class _Run(Listener):
         self.noted = 0
         given = executor.parts.listener
         self.listener: Listener = self if given is None else Chorus(self, given)
+
+    def said(self, turn: int) -> None:
+        self.turned(turn)
 
     def turned(self, turn: int) -> None:
         if self.loop is not None:

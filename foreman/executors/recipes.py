@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar, cast
 
 from foreman.api import Agent, AgentSpec, FailureReason, ModelProfile, ModelProfileSpec, SecretKeySelector
 from foreman.cluster import Cluster, Forbidden, NotFound, Unavailable
-from foreman.executors.address import Address, at_host, base_url, key_of, model_of, secret_name, service_of
+from foreman.executors.address import Address, at_host, base_url, key_of, model_named, secret_name, service_of
 from foreman.executors.precondition import Precondition
 from foreman.runtime import Runtime
 
@@ -60,7 +60,7 @@ class ClusterRecipes:
 
     async def address(self, agent: Agent, namespace: str) -> Address:
         key, secret = await self._key(agent.spec, namespace)
-        return Address(await self._base_url(agent, namespace), model_of(agent.spec), key, secret)
+        return Address(await self._base_url(agent, namespace), model_named(agent), key, secret)
 
     async def _base_url(self, agent: Agent, namespace: str) -> str:
         spec = agent.spec
@@ -144,4 +144,4 @@ class GivenRecipes:
         else:
             said = f"Agent {agent.metadata.name} does not say where its model is outside a cluster: give --base-url"
             raise Precondition(FailureReason.INFERENCE_SERVICE_UNAVAILABLE, said)
-        return Address(where, self.model or model_of(spec), self.key, self.secret)
+        return Address(where, model_named(agent, self.model), self.key, self.secret)

@@ -7,6 +7,7 @@ cap. What cannot be stored in the cluster stays in the file: a transcript is nev
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,13 @@ class FileTranscripts:
     def place(self, attempt: Attempt) -> Path:
         meta = attempt.task.metadata
         return self.folder / (meta.namespace or "default") / meta.name / f"attempt-{attempt.number}"
+
+    def put_aside(self, attempt: Attempt) -> None:
+        """Keep the journal that a killed run of the same attempt has left, as journal-1.jsonl, -2 ... Raises OSError."""
+        left = self.place(attempt) / "journal.jsonl"
+        if left.exists():
+            free = next(path for n in itertools.count(1) if not (path := left.with_name(f"journal-{n}.jsonl")).exists())
+            os.replace(left, free)
 
     def note(self, attempt: Attempt, entries: Sequence[Mapping[str, Any]]) -> None:
         lines = "".join(f"{json.dumps(each)}\n" for each in entries)

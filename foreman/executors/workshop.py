@@ -11,13 +11,14 @@ from foreman.executors.desk import Workshop
 from foreman.executors.gate.gate import GateExecutor
 from foreman.executors.gate.local import LocalGate
 from foreman.executors.git import GITHUB, Git, Identity, Remote
+from foreman.executors.git.errors import TOKEN
 from foreman.executors.hosts import host_of
 from foreman.executors.protocol import Executor
 from foreman.executors.sandbox import find, seal
 from foreman.executors.tools.servers import Server
 from foreman.runtime import Runtime
 
-TOKEN, HOST_API = "GITHUB_TOKEN", "FOREMAN_CODE_HOST_API"
+HOST_API = "FOREMAN_CODE_HOST_API"
 
 
 @dataclass(frozen=True)

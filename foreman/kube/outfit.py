@@ -8,8 +8,9 @@ import shutil
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from foreman.executors.git.errors import TOKEN
 from foreman.executors.sandbox.environment import PATH
-from foreman.executors.workshop import TOKEN, WorkshopSettings
+from foreman.executors.workshop import WorkshopSettings
 from foreman.kube.process import Unusable
 
 log = logging.getLogger("foreman")

@@ -203,6 +203,7 @@ def test_odd_but_good_answers_are_no_errors(say, turn, streaming):
         (error(400, '"auto" tool choice requires --enable-auto-tool-choice'), NoTools),
         (error(400, "the request exceeds the available context size"), Overflow),
         (error(400, "This model's maximum context length is 8192 tokens"), Overflow),
+        (Status(413, "<html>Request Entity Too Large</html>"), Overflow),
         (error(429, "You exceeded your current quota"), Refused),
         (Raw(b"<html>hello</html>", "text/html"), Refused),
         (Status(418, "I am a teapot"), Refused),
@@ -216,7 +217,7 @@ def test_what_is_not_transient_is_not_tried_again(refusal, kind, streaming):
 
 
 @both
-@pytest.mark.parametrize(("header", "slept"), [("7", 7.0), ("0", 0.05), ("nonsense", 0.05)])
+@pytest.mark.parametrize(("header", "slept"), [("7", 7.5), ("0", 0.05), ("nonsense", 0.05)])
 def test_a_retry_after_is_heeded(header, slept, streaming):
     done = ask(error(429, "slow down", Retry_After=header), GOOD, streaming=streaming, retries=3)
     assert done.turn.text == "fine"

@@ -111,10 +111,21 @@ def test_retry_after_is_seconds_or_a_date(value, seconds):
 @pytest.mark.parametrize(
     ("failures", "retries", "asked", "seconds"),
     [(1, 3, None, 0.05), (2, 3, None, 0.25), (3, 3, None, 1.0), (4, 3, None, None), (9, 20, None, 1.0), (1, 0, None, None),
-     (1, 3, 5.0, 5.0), (1, 3, 120.0, 120.0), (1, 3, 121.0, None)],
+     (1, 3, 5.0, 5.5), (3, 3, 5.0, 7.0), (20, 20, 5.0, 35.0), (1, 3, 120.0, 120.5), (1, 3, 121.0, None)],
 )  # fmt: skip
 def test_the_pause_before_a_retry(failures, retries, asked, seconds):
     assert pause(failures, retries, asked, lambda below: below // 2) == seconds
+
+
+@given(st.integers(0, 1000), st.integers(1, 20), st.floats(0.1, 120.0))
+def test_never_sooner_than_was_asked_and_not_much_later(drawn, failures, asked):
+    assert asked <= pause(failures, 20, asked, lambda below: drawn) <= max(asked + min(2 ** (failures - 1), 60), 1.2)
+
+
+def test_who_was_told_the_same_does_not_come_back_at_the_same_moment():
+    back = sorted(pause(4, 5, 10.0, lambda below, drawn=drawn: drawn) for drawn in range(1001))
+    assert (back[0], back[-1]) == (10.0, 18.0)
+    assert len(set(back)) == 1001
 
 
 @given(st.integers(0, 1000), st.integers(1, 20))

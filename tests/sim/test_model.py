@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from foreman.api import AgenticTask
-from sim.load import parse
+from foreman.executors.loop import patience
+from sim.load import load, parse
 from sim.model import Turnstile
 from sim.result import result_of
 from sim.source import BadScenario
@@ -150,3 +151,15 @@ def test_what_makes_no_sense_is_a_line(text: str, said: str) -> None:
 def test_a_limit_that_nobody_feels_is_refused() -> None:
     with pytest.raises(BadScenario, match="it is for cloud models"):
         play(model="rateLimit: {requests: 60/m}")
+
+
+def refused_to_the_end() -> int:
+    """Runs of `model-budgets`, of 600 under three seeds, that end because the rate limit never let them in."""
+    ends = [result_of(World(load("model-budgets"), seed).run())["model"]["ends"] for seed in (1, 2, 3)]
+    return sum(each.get("InferenceServiceUnavailable", 0) for each in ends)
+
+
+def test_who_shares_a_rate_limit_does_not_come_back_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused_to_the_end() <= 6
+    monkeypatch.setattr(patience, "SPREAD_MAX", 0.0)
+    assert refused_to_the_end() >= 20

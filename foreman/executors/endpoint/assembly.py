@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from foreman.api import FailureReason
-from foreman.executors.loop.model import NO_USAGE, ToolCall, Transient, Turn, Usage
+from foreman.executors.loop.model import NO_USAGE, ToolCall, Transient, Turn, Usage, storable
 
 REASONING = ("reasoning_content", "reasoning", "thinking")
 ANSWER_MAX = 8 * 1024 * 1024
@@ -73,9 +73,9 @@ class Draft:
         self._measure(len(arguments))
 
     def turn(self) -> Turn:
-        made = tuple(ToolCall(each["id"], each["name"], each["arguments"]) for each in self.calls)
+        made = tuple(ToolCall(*(storable(each[part]) for part in ("id", "name", "arguments"))) for each in self.calls)
         finish = self.finish or ("tool_calls" if made else "stop")
-        return Turn("".join(self.text), "".join(self.reasoning), made, finish, self.usage)
+        return Turn(storable("".join(self.text)), storable("".join(self.reasoning)), made, finish, self.usage)
 
 
 def _another(call: Mapping[str, str], identity: str, name: str) -> bool:

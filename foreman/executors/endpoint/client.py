@@ -44,7 +44,7 @@ class Endpoint:
     def __init__(self, address: Address, habits: Habits | None = None) -> None:
         self.address = address
         self.habits = habits or Habits()
-        self.place = Place(address.base_url, address.secret)
+        self.place = Place(address.base_url, address.secret, bool(address.key))
         self._without: set[str] = set()
         seconds = self.habits.turn_seconds
         self._client = openai.AsyncOpenAI(
@@ -131,7 +131,7 @@ class Endpoint:
         if not isinstance(answer, dict):
             raise Transient(f"{self._where}: the answer is no JSON object")
         if answer.get("error"):
-            raise self._fault(0, json.dumps(answer["error"]), {})
+            raise self._fault(0, json.dumps(answer), {})
         return whole(answer)
 
     async def _stream(self, response: httpx2.Response) -> Turn:
@@ -155,7 +155,7 @@ class Endpoint:
             chunk = json.loads(data)
             if isinstance(chunk, dict):
                 if chunk.get("error"):
-                    raise self._fault(0, one_line(json.dumps(chunk["error"])), {})
+                    raise self._fault(0, json.dumps(chunk), {})
                 draft.take(chunk)
             if draft.finish and draft.usage.prompt:
                 break

@@ -7,6 +7,7 @@ next sample usually can be.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from foreman.api import FailureReason
 from foreman.executors.loop.model import ModelError, NoTools, Overflow, Refused, Transient, Unauthorized
+from foreman.executors.loop.patience import RETRY_AFTER_MAX
 
 SAID_MAX = 300
 BUSY = frozenset({408, 425, 429, 502, 503, 504, 529})
@@ -48,21 +50,23 @@ class Reply(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What messages say of the endpoint: its address, and where its key is from ('' when none was sent)."""
+    """What messages say of the endpoint: its address, where its key is from ('' when no place was named), and whether one
+    was there."""
 
     address: str
     secret: str = ""
+    keyed: bool = True
 
 
 def fault(reply: Reply, place: Place, now: float) -> ModelError:
     """The error that the reply is. `now`: unix time, for a Retry-After that is a date."""
-    said = one_line(reply.text)
+    said = told(reply.text)
     status = f"HTTP {reply.status}" if reply.status else "an error in the stream"
     if reply.status in (401, 403):
         return Unauthorized(refusal(reply.status, place))
     if _NO_TOOLS.search(reply.text):
         return NoTools(f"{place.address}: the model cannot call tools: {said}")
-    if _OVERFLOW.search(reply.text):
+    if reply.status == 413 or _OVERFLOW.search(reply.text):
         return Overflow(f"{place.address}: the request is longer than the context window: {said}")
     if reply.status in (0, 500) and _PARSER.search(reply.text):
         return Transient(
@@ -72,14 +76,30 @@ def fault(reply: Reply, place: Place, now: float) -> ModelError:
     if reply.status == 429 and _QUOTA.search(reply.text):
         return Refused(f"{place.address}: the quota is used up: {said}")
     if reply.status in BUSY or reply.status == 0:
-        return Transient(f"{place.address}: {status}: {said}", retry_after(reply.headers, now))
+        wanted = retry_after(reply.headers, now)
+        late = wanted is not None and wanted > RETRY_AFTER_MAX
+        asks = f" (it asks to wait {wanted:.0f}s: longer than a run waits)" if late else ""
+        return Transient(f"{place.address}: {status}{asks}: {said}", wanted)
     return Refused(f"{place.address}: {status}: {said}")
+
+
+def told(text: str) -> str:
+    """What a body says: its message, where it is an error in OpenAI's shape; else the beginning of it."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return one_line(text)
+    error = data.get("error", data) if isinstance(data, dict) else data
+    said = error.get("message") if isinstance(error, dict) else error
+    return one_line(said if isinstance(said, str) and said.strip() else text)
 
 
 def refusal(status: int, place: Place) -> str:
     """Without a word of the body: servers quote the key they refuse."""
-    if place.secret:
+    if place.secret and place.keyed:
         return f"{place.address} refused the key of {place.secret} (HTTP {status}): put a valid one there"
+    if place.secret:
+        return f"{place.address} wants a key (HTTP {status}), and {place.secret} holds none: put one there"
     return f"{place.address} wants a key (HTTP {status}), and none is configured: set providerConfig.apiKeySecretRef"
 
 

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from foreman.api.task import FailureReason
 from foreman.executors.git.command import Git
 from foreman.executors.git.errors import CommitRejected, GitError, NotPrepared, PushFailed, Superseded, not_prepared
 from foreman.executors.git.fence import PREFIX, Record, may_force, may_take, parse
@@ -104,7 +105,8 @@ class Checkout:
             self.discard()
             self.folders.make()
         except OSError as error:
-            raise NotPrepared(f"cannot make a clean workspace: {error.filename}: {error.strerror}") from error
+            said = f"cannot make a clean workspace: {error.filename}: {error.strerror}"
+            raise NotPrepared(said, FailureReason.INFRASTRUCTURE_ERROR) from error
         try:
             await self.git.local(self.folders.vault, "init", "-q", "--template=")
             await self.git.local(self.folders.vault, "config", "core.bare", "false")
@@ -117,7 +119,7 @@ class Checkout:
         except (NotPrepared, Superseded):
             raise
         except GitError as error:
-            raise not_prepared(f"{address}: {error}") from error
+            raise not_prepared(address, error, self.git.remote.token is not None) from error
         shutil.copytree(self.folders.vault, os.path.join(self.path, ".git"), symlinks=True)
 
     async def _look(self, address: str) -> _Seen:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from foreman.executors.git.errors import GitError
+from foreman.api.task import FailureReason
+from foreman.executors.git.errors import GitError, NotPrepared
 from foreman.executors.git.remote import Remote
 from foreman.executors.sandbox import Limits, run
 from foreman.executors.sandbox.environment import PATH
@@ -37,6 +38,8 @@ ALWAYS = (
     "credential.helper=",
 )
 SAID_BYTES = 16 << 20
+NO_COMMAND = 127
+"""How env(1) ends when what it should run is not there."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class Git:
             outcome = await run(["/usr/bin/env", "git", *settings, *arguments], env, folder, self.limits, keep)
         finally:
             os.close(folder)
+        if outcome.code == NO_COMMAND and not outcome.ok:
+            raise NotPrepared("git is not in PATH: install it", FailureReason.INFRASTRUCTURE_ERROR)
         if check and not outcome.ok:
             said = self.washed(outcome.stderr or outcome.stdout)
             raise GitError(f"git {arguments[0]}: {_line(said) or outcome.ended or f'exit code {outcome.code}'}")

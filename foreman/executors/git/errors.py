@@ -6,6 +6,8 @@ import re
 
 from foreman.api.task import FailureReason
 
+TOKEN = "GITHUB_TOKEN"
+"""The variable of the environment whose token opens repositories."""
 _AUTH = re.compile(
     r"authentication failed|could not read (username|password)|permission denied|invalid credentials|"
     r"returned error: 40[13]|host key verification failed",
@@ -43,6 +45,11 @@ class Superseded(PushFailed):
     """A later attempt holds the branch: this one is a zombie, and the remote refused it."""
 
 
-def not_prepared(text: str) -> NotPrepared:
-    """The failure of a clone, by what git said."""
-    return NotPrepared(text, FailureReason.AUTH_UNAVAILABLE if _AUTH.search(text) else FailureReason.CLONE_FAILED)
+def not_prepared(address: str, error: GitError, keyed: bool) -> NotPrepared:
+    """The failure of a clone, by what git said; `keyed`: a token was given to whom it opens."""
+    text = f"{address}: {error}"
+    if not _AUTH.search(text):
+        return NotPrepared(text)
+    if address.startswith(("https:", "http:")):
+        text += f" ({TOKEN} is refused: put a valid token there)" if keyed else f" (set {TOKEN}: none is given)"
+    return NotPrepared(text, FailureReason.AUTH_UNAVAILABLE)

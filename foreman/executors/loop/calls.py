@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from foreman.executors.loop.model import ToolCall, Turn
+from foreman.executors.loop.model import ToolCall, Turn, storable
 from foreman.executors.tools.protocol import Answer, Tool
 
 
@@ -53,6 +53,8 @@ def arguments_of(text: str) -> Mapping[str, Any]:
         raise ValueError(f"the arguments are not valid JSON ({error})") from None
     if not isinstance(value, dict):
         raise ValueError(f"the arguments must be a JSON object, got {type(value).__name__}")
+    if "\\u" in text and (said := json.dumps(value, ensure_ascii=False)) != storable(said):
+        raise ValueError("the arguments hold half of a surrogate pair: write both halves, or the character itself")
     return value
 
 
@@ -69,5 +71,5 @@ def unknown(name: str, tools: Mapping[str, Tool], offered: Collection[str]) -> s
 def content(answer: Answer) -> str:
     """An answer as the model gets it. Never empty: a message without content is refused by some servers ever after."""
     if answer.failed:
-        return json.dumps({"error": answer.text}, ensure_ascii=False)
-    return answer.text or "(no output)"
+        return storable(json.dumps({"error": answer.text}, ensure_ascii=False))
+    return storable(answer.text) or "(no output)"

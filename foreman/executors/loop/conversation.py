@@ -12,7 +12,7 @@ from foreman.api import ContextStrategy
 from foreman.executors.loop import compaction
 from foreman.executors.loop.corrections import PLACEHOLDER
 from foreman.executors.loop.limits import Limits
-from foreman.executors.loop.model import Message, ToolCall, Turn
+from foreman.executors.loop.model import Message, ToolCall, Turn, storable
 from foreman.executors.loop.pictures import Picture, content
 
 
@@ -65,6 +65,7 @@ class Conversation:
 
     def told(self, text: str) -> None:
         """A word to the model. Two in a row become one message: not every chat template takes two."""
+        text = storable(text)
         last = self.messages[-1]
         if last["role"] != "user" or len(self.messages) <= 2:
             self._add({"role": "user", "content": text})

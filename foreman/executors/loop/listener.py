@@ -15,8 +15,14 @@ class Listener:
     def replied(self, turn: int, what: Turn, seconds: float) -> None:
         """The model's turn has come."""
 
+    def said(self, turn: int) -> None:
+        """It is part of the conversation; now its calls are carried out."""
+
     def answered(self, turn: int, call: ToolCall, answer: Answer, seconds: float) -> None:
         """A tool has answered."""
+
+    def checking(self, turn: int) -> None:
+        """A submission is being held against the work: the checks may take as long as the gate does."""
 
     def told(self, turn: int, text: str) -> None:
         """The loop has corrected or nudged the model."""
@@ -41,6 +47,14 @@ class Chorus(Listener):
     def replied(self, turn: int, what: Turn, seconds: float) -> None:
         for each in self.listeners:
             each.replied(turn, what, seconds)
+
+    def said(self, turn: int) -> None:
+        for each in self.listeners:
+            each.said(turn)
+
+    def checking(self, turn: int) -> None:
+        for each in self.listeners:
+            each.checking(turn)
 
     def answered(self, turn: int, call: ToolCall, answer: Answer, seconds: float) -> None:
         for each in self.listeners:

@@ -103,6 +103,7 @@ class Loop:
         fault = corrections.fault_of(turn, sum(not each.problem for each in found))
         keep = fault is Fault.TRUNCATED and self._streaks.truncated == 0
         self.conversation.said(self.turns, turn, tuple(each.call for each in found), keep)
+        self.listener.said(self.turns)
         submitted, deeds = await self._carry_out(leash, found, offered)
         ending = await self._judge(leash, turn, fault, submitted, deeds)
         self.listener.turned(self.turns)
@@ -141,6 +142,7 @@ class Loop:
 
     async def _submitted(self, leash: Leash, submitted: Submission) -> Ending | None:
         if submitted.verdict == "GO" and self.check is not None:
+            self.listener.checking(self.turns)
             wrong = await leash.hold(_awaited(self.check(submitted)))
             if wrong:
                 self._vetoes += 1

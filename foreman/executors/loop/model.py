@@ -36,6 +36,12 @@ class ToolCall(NamedTuple):
     arguments: str
 
 
+def storable(text: str) -> str:
+    """The text without halves of surrogate pairs: a model can write one as an escape, a file can have one in its name, and no
+    request and no file can hold one."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True)
 class Request:
     """`tools` in wire form; `temperature` None: the endpoint's own."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foreman.executors.loop.conversation import Conversation
+from foreman.executors.loop.model import storable
 from foreman.executors.loop.pictures import without
 
 SCHEMA = "foreman.transcript.v1"
@@ -42,9 +43,8 @@ def document(messages: Sequence[Mapping[str, Any]], cap: int = CAP) -> str:
 
 
 def _dumped(messages: Sequence[Mapping[str, Any]]) -> str:
-    # A lone half of a surrogate pair, which a model can write as an escape, is no text that can be stored.
     text = json.dumps({"schemaVersion": SCHEMA, "messages": messages}, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace").decode()
+    return storable(text)
 
 
 def _bytes(text: str) -> int:
