@@ -19,11 +19,11 @@ RESULT_PATHS = frozenset(
     [
         "tasks.total", "tasks.succeeded", "tasks.failed", "tasks.pending", "tasks.scheduled", "tasks.running",
         "tasks.deleted", "verdicts", "conflicts", "attempts", "api_calls", "events", "writes", "reconciles", "relists",
-        "executions.started", "executions.landed", "executions.discarded", "wait_seconds.p50", "wait_seconds.p95",
-        "wait_seconds.max", "makespan_seconds", "virtual_seconds", "utilisation", "faults", "violates", "restarts",
-        "differs", "workloads.total", "workloads.completed", "workloads.failed", "workloads.pending", "workloads.children",
-        "workloads.iterations", "model.runs", "model.turns", "model.retries", "model.requests", "model.refusals",
-        "model.transients", "model.prompt_tokens", "model.output_tokens", "heartbeats.elided",
+        "assignments_refused", "executions.started", "executions.landed", "executions.discarded", "wait_seconds.p50",
+        "wait_seconds.p95", "wait_seconds.max", "makespan_seconds", "virtual_seconds", "utilisation", "faults", "violates",
+        "restarts", "differs", "workloads.total", "workloads.completed", "workloads.failed", "workloads.pending",
+        "workloads.children", "workloads.iterations", "model.runs", "model.turns", "model.retries", "model.requests",
+        "model.refusals", "model.transients", "model.prompt_tokens", "model.output_tokens", "heartbeats.elided",
     ]
 )  # fmt: skip
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -64,6 +64,7 @@ def result_of(world: World) -> dict[str, Any]:
             if error == "Conflict"
         },
         "attempts": stats.attempts,
+        "assignments_refused": world.counted["refused"],
         "api_calls": sum(world.endpoint.calls.values()),
         "api_calls_by": dict(sorted(world.endpoint.calls.items())),
         "writes": stats.writes,

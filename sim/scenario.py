@@ -25,7 +25,7 @@ from foreman.api import (
 )
 from foreman.api.fields import declared
 from foreman.decide.policies import POLICIES
-from sim.draw import Distribution, Weighted, distribution
+from sim.draw import Distribution, Fixed, Weighted, distribution
 from sim.fault import VERDICTS, Fault
 from sim.host import SECOND
 from sim.kinds import Strict, Whole, did_you_mean, one_of, refusal
@@ -58,12 +58,17 @@ Retry = Annotated[RetryPolicy, _spelt(RetryPolicy)]
 
 
 class Operators(Strict):
-    """The operator's processes. Without `leaderElection` all replicas act at once."""
+    """The operator's processes. Without `leaderElection` all replicas act at once. `decision`: how long one thinks about each
+    task in turn, between the state it looks at and its write; what others write meanwhile is a Conflict."""
 
     replicas: Few = 1
     leader_election: Flag = Field(default=False, alias="leaderElection")
     audit: Flag = True
     restart_delay: Duration = Field(default=10 * SECOND, alias="restartDelay")
+    decision: Distribution = distribution("0s")
+
+    def thinks(self) -> bool:
+        return self.decision != Fixed(0)
 
 
 class AgentTimes(Strict):

@@ -21,9 +21,9 @@ from sim.once import once
 from sim.stream import Stream
 from sim.units import Duration
 
-Way = Literal["request", "reply", "event", "boot", "arrival", "work"]
-"""Messages between a host and the API server, many of each; then what happens once: until a host boots, until a task arrives
-after the one before, and how long an execution of a task takes."""
+Way = Literal["request", "reply", "event", "decision", "boot", "arrival", "work"]
+"""Messages between a host and the API server, and decisions of an operator that takes time to decide, many of each; then what
+happens once: until a host boots, until a task arrives after the one before, and how long an execution of a task takes."""
 OF_TASKS = ("arrival", "work")
 ONCE = ("boot", *OF_TASKS)
 TIE = 1
@@ -32,7 +32,7 @@ LONGER = 9
 """A message that always takes as long may take so many times as long."""
 MILLISECOND = 1_000
 _DEFAULT = "default/"
-_STREAMS = {"request": "up", "reply": "down", "event": "watch"}
+_STREAMS = {"request": "up", "reply": "down", "event": "watch", "decision": "decision"}
 _SAMPLE = 65
 
 
@@ -51,8 +51,9 @@ class Schedule(Protocol):
 
 
 class Late(Strict):
-    """What is not as quick as can be: the `nth` message of its way between a host and the API server, a host's boot, the
-    arrival of a task, or its work `takes` so long. A task of another namespace than `default` is written `namespace/name`."""
+    """What is not as quick as can be: the `nth` message of its way between a host and the API server, the `nth` decision of an
+    operator, a host's boot, the arrival of a task, or its work `takes` so long. A task of another namespace than `default` is
+    written `namespace/name`."""
 
     host: str = ""
     task: str = ""

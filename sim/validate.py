@@ -121,6 +121,8 @@ def _late(scenario: Scenario) -> Iterator[Problem]:
             yield (*path, "host"), f"no host {each.host!r}: expected {', '.join(known[:8])}{near}"
         elif each.way == "boot" and each.host == "user":
             yield (*path, "host"), "the user is there from the start: expected an operator or an agent"
+        elif each.way == "decision" and not (each.host.startswith("operator-") and scenario.operators.thinks()):
+            yield (*path, "way"), "a decision is of an operator, where operators: {decision: 50ms} has it take time"
         if (each.who, each.way, each.nth) in listed:
             yield path, "listed twice: expected each message, boot, arrival and work once"
         listed.add((each.who, each.way, each.nth))

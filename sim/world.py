@@ -13,7 +13,7 @@ from foreman.agent.identity import instance_of
 from foreman.agent.registrar import Identity
 from foreman.api import AgenticTask
 from foreman.decide.requirement import agent_key, requirement_of
-from foreman.operator import Operator, OperatorOptions
+from foreman.operator import Operator, OperatorOptions, OperatorParts
 from sim.apiserver import ApiServer
 from sim.cascade import Cascade
 from sim.checkers import SPECIAL, Checkers, Violation
@@ -41,6 +41,7 @@ from sim.schedule import BOOT, Drawn, Listed, Schedule
 from sim.serving import Serving
 from sim.states import States
 from sim.stats import Stats
+from sim.thinking import thoughtful
 from sim.trace import Digest, Trace
 from sim.ttl import TimeToLive
 from sim.user import submit
@@ -102,7 +103,7 @@ class World:
         self.yard = Yard(self.env, self.plans, scenario, self.server.tables["Agent"])
         self.crashes: list[tuple[str, str, Exception]] = []
         self.executions = 0
-        self.counted = {"discarded": 0, "reconciles": 0, "relists": 0}
+        self.counted = {"discarded": 0, "reconciles": 0, "refused": 0, "relists": 0}
         self.events = 0
         self.wall_seconds = 0.0
         self.interrupted = False
@@ -165,7 +166,8 @@ class World:
         for number in range(scenario.operators.replicas):
             name = f"operator-{number}"
             boot_at = self.schedule.once(name, "boot", BOOT, 0)
-            self._host(name, self._operator, scenario.operators.restart_delay, boot_at)
+            parts = thoughtful(self.product.operator, scenario.operators, name, self.schedule)
+            self._host(name, partial(self._operator, parts), scenario.operators.restart_delay, boot_at)
         stagger = Stream(self.seed, "boot")
         for group, nodes in scenario.fleet.items():
             for name in node_names(group, nodes.count):
@@ -193,7 +195,7 @@ class World:
         mutated_client = self.product.wrap(cluster)
         return self.histories.wrap(mutated_client, actor, role) if self.histories is not None else mutated_client
 
-    async def _operator(self, process: Process) -> None:
+    async def _operator(self, parts: OperatorParts, process: Process) -> None:
         name = process.host.name
         identity = f"{name}/{process.host.boots}"
         options = OperatorOptions(
@@ -204,7 +206,7 @@ class World:
         )
         draw = Stream(self.seed, f"policy/{identity}").below
         cluster = self.client(process, identity, "operator")
-        operator = Operator(cluster, process, options, draw, self.product.operator)
+        operator = Operator(cluster, process, options, draw, parts)
         self.operators[name] = operator
         process.on_death.append(lambda: self._count_operator(operator))
         await operator.run(process.stop)
@@ -287,6 +289,8 @@ class World:
 
     def _count_operator(self, operator: Operator) -> None:
         self.counted["reconciles"] += sum(each.reconciles for each in operator.controllers)
+        self.counted["refused"] += operator.scheduler.conflicts
+        operator.scheduler.conflicts = 0
         for each in operator.controllers:
             each.reconciles = 0
 
@@ -304,7 +308,7 @@ class World:
 
     def _crashed(self, host: Host, task: str, error: Exception) -> None:
         self.crashes.append((host.name, task, error))
-        self._stop()
+        self.halt()
 
     # the end of tasks, and of the run
 
@@ -326,7 +330,7 @@ class World:
 
     def _finish(self) -> None:
         if self.done():
-            self._stop()
+            self.halt()
 
     def hold(self, **match: Any) -> Hold:
         """Hold back the matching requests at the API server's door until released: see Hold."""
@@ -349,7 +353,7 @@ class World:
     def steps(self, until: int | None = None) -> Iterator[None]:
         """The same in short steps, for who looks in between; judges nothing."""
         limit = self.scenario.until if until is None else until
-        self.env.at(max(limit - self.now(), 0), lambda _: self._stop())
+        self.env.at(max(limit - self.now(), 0), lambda _: self.halt())
         while not self._stopped:
             self.events += self.env.advance(CALLS_PER_LOOK)
             yield
@@ -364,13 +368,10 @@ class World:
             if host.process is not None:
                 host.process.drop_unstarted()
 
-    def _stop(self) -> None:
-        self._stopped = True
-        self.env.halt()
-
     def halt(self) -> None:
         """End the run before anything else happens in it."""
-        self._stop()
+        self._stopped = True
+        self.env.halt()
 
     @property
     def stopped(self) -> bool:

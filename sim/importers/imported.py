@@ -44,12 +44,12 @@ class Imported:
         ]
         return self
 
-    def text(self, source: str) -> str:
-        """The scenario as YAML. Times count from the first arrival."""
+    def text(self, source: str, lead: int = 0) -> str:
+        """The scenario as YAML. The first task comes after `lead` microseconds: machines take up to a second to start."""
         if not self.work:
             raise BadTrace(f"{source}: no task in it: expected at least one")
         work = sorted(self.work, key=lambda each: each.at)
-        first = work[0].at
+        first = work[0].at - lead
         longest = max(each.duration for each in work)
         timeout = min(max(2 * longest, 3600 * 10**6), LONGEST_TIMEOUT)
         data = {

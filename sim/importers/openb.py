@@ -25,11 +25,15 @@ def read(nodes: Path, tasks: Path, limit: int | None) -> Imported:
     """A GPU is a slot; its model a label; memory is RAM. Raises BadTrace."""
     found = Imported(_word(tasks.stem), "A production GPU cluster as published (openb), task by task.")
     specs: set[str] = set()
+    shares: list[int] = []
     for number, line in enumerate(rows(tasks, TASKS, "a list of openb tasks")):
         if limit is not None and number >= limit:
             found.losses["tasks left out (--limit)"] += 1
             continue
-        _task(found, line, specs)
+        _task(found, line, specs, shares)
+    if shares:
+        told = f"they take all of it, {len(shares):,} GPUs for {sum(shares) / GPU_MILLI:,.1f} asked for"
+        found.losses[f"tasks with a share of a GPU: {told}"] = len(shares)
     several = sorted(spec for spec in specs if "|" in spec)
     for line in rows(nodes, NODES, "a list of openb nodes"):
         _node(found, line, several)
@@ -69,7 +73,7 @@ def _choice(spec: str) -> str:
     return "gpu-in." + spec.replace("|", "-")
 
 
-def _task(found: Imported, line: Line, specs: set[str]) -> None:
+def _task(found: Imported, line: Line, specs: set[str], shares: list[int]) -> None:
     created = line.seconds("creation_time")
     gpus, ram = line.whole("num_gpu"), -(-line.whole("memory_mib") // MIB_A_GIB)
     spec = line.fields["gpu_spec"].strip()
@@ -82,7 +86,9 @@ def _task(found: Imported, line: Line, specs: set[str]) -> None:
         requires["nodeSelector"] = {_choice(spec): "yes"} if "|" in spec else {"gpu": spec}
     of = found.classify("gpu" if gpus else "cpu", {"requires": requires})
     found.work += [Work(created, _duration(found, line, created), of)] * parts
-    _losses(found, line, gpus, ram)
+    if gpus == 1 and (share := line.whole("gpu_milli", GPU_MILLI)) < GPU_MILLI:
+        shares.append(share)
+    _losses(found, gpus, ram)
 
 
 def _duration(found: Imported, line: Line, created: int) -> int:
@@ -99,11 +105,9 @@ def _duration(found: Imported, line: Line, created: int) -> int:
     return line.span(max(ended - begun, 10**6), "deletion_time")
 
 
-def _losses(found: Imported, line: Line, gpus: int, ram: int) -> None:
+def _losses(found: Imported, gpus: int, ram: int) -> None:
     if gpus > 1:
         found.losses["tasks with several GPUs, split: a task for each, which may run on different nodes"] += 1
-    elif gpus and line.whole("gpu_milli", GPU_MILLI) < GPU_MILLI:
-        found.losses["tasks with a share of a GPU: they take all of it"] += 1
     elif not gpus:
         found.losses["tasks without GPU: each takes a slot, of whatever node fits"] += 1
     if gpus > 1 and ram % gpus:

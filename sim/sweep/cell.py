@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sim.result import result_of
 from sim.scenario import Scenario
+from sim.sweep.scarcity import Scarcity
 from sim.sweep.steady import Steady
 from sim.world import World
 
@@ -55,7 +56,8 @@ def run(cell: Cell) -> Row:
 def _measured(cell: Cell) -> Row:
     world = World(cell.scenario, cell.seed)
     steady = Steady(world.now)
-    world.server.observers.append(steady.committed)
+    scarcity = Scarcity(cell.scenario, world.now)
+    world.server.observers += [steady.committed, scarcity.committed]
     world.run()
     if world.interrupted:
         raise KeyboardInterrupt
@@ -66,7 +68,8 @@ def _measured(cell: Cell) -> Row:
     cut = steady.warm() if cell.warm_up == AUTO else cell.warm_up
     row = {path: value for path, value in numbers(result) if path.partition(".")[0] not in _LEFT_OUT}
     row["tasks.unended"] = sum(row[f"tasks.{phase}"] for phase in _UNENDED)
-    return {"verdict": result["verdict"], "error": next(iter(told), ""), **row, **steady.told(cut, end, world.slots)}
+    row |= steady.told(cut, end, world.slots) | scarcity.told(world.server.tables["AgenticTask"].__getitem__, cut, end)
+    return {"verdict": result["verdict"], "error": next(iter(told), ""), **row}
 
 
 def numbers(result: Mapping[str, Any], under: str = "") -> list[tuple[str, int | float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from foreman.api import FleetNode, FleetNodeSpec, ObjectMeta
 from foreman.controller import Controller
-from sim.draw import Stream, distribution
+from sim.draw import Distribution, Stream, distribution
 from sim.host import SECOND, Host, Process
 from sim.load import check
 from sim.mutations import Product
@@ -31,12 +31,11 @@ NOTHING = {"fleet": {"idle": {}}, "workload": {"count": 1, "arrivals": {"every":
 class Decider:
     """One host that decides about objects at random."""
 
-    def __init__(self, world: World, number: int, objects: int, fixed: bool) -> None:
+    def __init__(self, world: World, number: int, objects: int, thinking: Distribution) -> None:
         name = f"decider-{number}"
         self.world = world
         self.objects = objects
         self.luck = Stream(world.seed, f"theory/{name}")
-        thinking = distribution("1s" if fixed else {"exponential": "1s"})
         self.thinking = thinking.sampler(Stream(world.seed, f"theory/{name}/thinking"))
         self.gap = distribution({"exponential": f"{round(THINKING / BUSY)}us"}).sampler(self.luck)
         self.landed = self.made = 0
@@ -68,7 +67,15 @@ def measure(seed: int, product: Product | None) -> Values:
 
 
 def fraction(objects: int, fixed: bool, seed: int, product: Product | None) -> float:
-    """Refused writes for each that lands."""
+    return refused(objects, "1s" if fixed else {"exponential": "1s"}, seed, product)
+
+
+def refused(
+    objects: int, decision: object, seed: int = 0, product: Product | None = None, count: int = DECIDERS
+) -> float:
+    """Refused writes for each that lands, of `count` deciders that each have a new decision to make every 3.3 s on average,
+    about one of the objects, and think about it for `decision`, written as in a scenario."""
+    thinking = distribution(decision)
     world = World(check(NOTHING, "theory"), seed, product=product, check=False, digest=False)
     for number in range(objects):
         world.server.create(
@@ -77,8 +84,8 @@ def fraction(objects: int, fixed: bool, seed: int, product: Product | None) -> f
     # The operator would give up objects that never beat: a write that theory has not.
     world.advance(SECOND)
     world.hosts["operator-0"].crash()
-    deciders = [Decider(world, number, objects, fixed) for number in range(DECIDERS)]
-    world.advance(SECOND + round(LANDED / DECIDERS * THINKING / BUSY))
+    deciders = [Decider(world, number, objects, thinking) for number in range(count)]
+    world.advance(SECOND + round(LANDED / count * THINKING / BUSY))
     world.drop_unstarted()
     return sum(each.controller.errors["Conflict"] for each in deciders) / sum(each.landed for each in deciders)
 

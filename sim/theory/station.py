@@ -68,10 +68,10 @@ class Meter:
         self.area += self._present * (now - self._changed_at)
         self._present, self._changed_at = self._present + by, now
 
-    def visits(self) -> list[Visit]:
-        """In order of arrival, without warm-up and end."""
+    def visits(self, longer: int = 0) -> list[Visit]:
+        """In order of arrival, without warm-up and end. `longer`: by so many tasks the warm-up is longer than usual."""
         told = [Visit(*visit) for visit in self._visits.values()]
-        return told[WARM_UP : len(told) - WARM_UP]
+        return told[WARM_UP + longer : len(told) - WARM_UP]
 
     def sojourn(self, spared: int) -> float:
         """Mean seconds from creation to end, without so many at the start and at the end."""
@@ -114,9 +114,9 @@ def served(scenario: Mapping[str, Any], seed: int, product: Product | None) -> M
     return meter
 
 
-def waits(meter: Meter) -> Iterator[tuple[str, float]]:
+def waits(meter: Meter, longer: int = 0) -> Iterator[tuple[str, float]]:
     """Mean wait (mean services), share of tasks that waited at all, and how far off Little's law is."""
-    found = [visit.wait for visit in meter.visits()]
+    found = [visit.wait for visit in meter.visits(longer)]
     yield "Wq", sum(found) / len(found)
     yield "P(wait)", sum(wait > 0 for wait in found) / len(found)
     yield LITTLE, meter.imbalance()

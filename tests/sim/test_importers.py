@@ -9,6 +9,7 @@ import pytest
 from cli_kit import cli, one_line
 
 from sim.importers import azure, jsonl, openb, swf
+from sim.importers.crowding import factor_for, packed, peaks
 from sim.importers.lines import BadTrace
 from sim.load import BadScenario, parse
 from sim.scenario import Scenario
@@ -98,7 +99,7 @@ def test_openb_says_what_it_loses_with_counts(cluster) -> None:
     told = "\n".join(openb.read(*cluster, None).told())
     for line in (
         "7 tasks in 4 classes, 4 nodes with 16 slots",
-        "1 x tasks with a share of a GPU",
+        "1 x tasks with a share of a GPU: they take all of it, 1 GPUs for 0.5 asked for",
         "1 x tasks with several GPUs, split",
         "1 x tasks that were never scheduled",
         "1 x tasks that took no time",
@@ -259,3 +260,64 @@ def test_a_long_list_is_read_at_once() -> None:
     lines = "".join(f"    {number}s 10s a\n" for number in range(8000))
     scenario = parse(f"fleet: {{n: {{}}}}\nworkload:\n  mix: {{a: {{}}}}\n  listed: |\n{lines}", "x.yaml")
     assert scenario.workload.listed[-1].at == 7999 * 10**6
+
+
+# closer arrivals
+
+
+CLOSER = (
+    '{"at": 0, "duration": 60}\n{"at": 100, "duration": 60}\n{"at": 200, "duration": 60}\n{"at": 300, "duration": 60}\n'
+)
+"""With two slots: each task is alone as recorded, and two, three, all four overlap when they come close enough."""
+
+
+def test_packed_tasks_come_sooner_and_last_as_long(tmp_path: Path) -> None:
+    found = packed(jsonl.read(put(tmp_path, "t.jsonl", CLOSER), None, 2, 1), 10)
+    assert created(made(found)) == [(0, 60, "task-0"), (10, 60, "task-0"), (20, 60, "task-0"), (30, 60, "task-0")]
+    (told,) = [each for each in found.told() if "shorter" in each]
+    assert told == (
+        "4 x tasks as long as they were, but the gaps between arrivals 10 times shorter: "
+        "at the busiest moment they ask for 2 of all slots (recorded: 0.5)"
+    )
+
+
+@pytest.mark.parametrize(("load", "least"), [(0.5, 0), (1.0, 100 / 60), (1.5, 200 / 60), (2.0, 300 / 60)])
+def test_a_load_is_reached_by_the_smallest_factor_that_does(tmp_path: Path, load: float, least: float) -> None:
+    found = jsonl.read(put(tmp_path, "t.jsonl", CLOSER), None, 2, 1)
+    factor = factor_for(found, load)
+    assert factor == pytest.approx(least, rel=2e-3, abs=1e-8)
+    assert peaks(packed(found, factor * 1.001))["all"] >= load
+
+
+def test_load_is_of_the_scarcest_slots(cluster) -> None:
+    """Six of the seven tasks want one of twelve GPUs; all of them want one of sixteen slots."""
+    found = openb.read(*cluster, None)
+    assert peaks(packed(found, 1e9)) == {"all": 7 / 16, "cuda": 6 / 12}
+    with pytest.raises(BadTrace, match=r"--load 0.6: expected at most 0.5, which is all 7 tasks at once"):
+        factor_for(openb.read(*cluster, None), 0.6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--load", "9"], "--load 9: expected at most 2, which is all 4 tasks at once"),
+        (["--load", "0"], "'--load': Input should be greater than or equal to 0.001"),
+        (["--load", "nan"], "'--load': Input should be"),
+        (["--pack", "-1"], "'--pack': Input should be greater than or equal to 0.000001"),
+        (["--pack", "lots"], "'--pack'"),
+        (["--pack", "2", "--load", "1"], "--pack and --load both say how close tasks come"),
+    ],
+)
+def test_what_cannot_be_packed_is_refused_in_one_line(tmp_path: Path, flags: list[str], told: str) -> None:
+    path, out = put(tmp_path, "t.jsonl", CLOSER), tmp_path / "s.yaml"
+    assert told in one_line(cli("sim", "import", "jsonl", str(path), "-o", str(out), "--nodes", "2", *flags))
+    assert not out.exists()
+
+
+def test_tokens_have_no_load(tmp_path: Path) -> None:
+    path, out = put(tmp_path, "t.jsonl", JSONL), tmp_path / "s.yaml"
+    told = one_line(cli("sim", "import", "jsonl", str(path), "-o", str(out), "--load", "1"))
+    assert "--load: how long a run takes that is counted in tokens is not known before: expected --pack FACTOR" in told
+    done = cli("sim", "import", "azure-llm", str(put(tmp_path, "llm.csv", AZURE)), "-o", str(out), "--pack", "2")
+    assert [work.at for work in parse(out.read_text(encoding="utf-8"), "s.yaml").workload.listed] == [0, 26_000]
+    assert "2 x tasks as long as they were, but the gaps between arrivals 2 times shorter" in done.stdout

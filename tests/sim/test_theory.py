@@ -43,6 +43,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(station, "WARM_UP", 100)
     for module in (single_server, many_servers, general_service, priorities):
         monkeypatch.setattr(module, "TASKS", 1000)
+    monkeypatch.setattr(many_servers, "BUSY_TASKS", 2000)
+    monkeypatch.setattr(many_servers, "BUSY_WARM_UP", 500)
     monkeypatch.setattr(choices, "TASKS", 200)
     monkeypatch.setattr(choices, "WARM_UP", 150)
     monkeypatch.setattr(birthday, "TRIALS", 10)
@@ -150,9 +152,16 @@ class FirstNode(Scheduler):
         return chosen if chosen == "server-0" else None
 
 
-@pytest.mark.parametrize("name", ["M/M/2", "M/M/10"])
+@pytest.mark.parametrize("name", ["M/M/2", "M/M/10, load 0.8"])
 def test_many_servers(name: str) -> None:
     assert set(judged(family(name)).values()) == {True}
+
+
+def test_a_busy_station_is_warmed_up_for_longer() -> None:
+    meter = station.served(station.station(1, 1, 0.5, 200), 1, None)
+    assert len(meter.visits()) == 200
+    assert meter.visits(150) == meter.visits()[150:]
+    assert family("M/M/10, load 0.95").measure.func is many_servers.measure_busy
 
 
 def test_a_scheduler_that_does_not_use_all_its_servers_is_red() -> None:

@@ -78,3 +78,34 @@ def test_stranding_is_what_counting_moment_by_moment_gives(held: list, waited: l
 
     counted = sum(max(slots - at(held, t), 0) for t in range(begin, 30) if at(waited, t))
     assert stranding(held, waited, slots, begin, 30) == counted
+
+
+MIXED = """
+fleet:
+  {plain}: {{}}
+  large: {{accelerator: cuda, ramGB: 64}}
+  small: {{accelerator: cuda, ramGB: 8}}
+executor: {{duration: 10s}}
+tasks:
+  any: {{at: 5s, spec: {{kind: freeform, payload: {{prompt: x}}}}}}
+  train: {{at: 8s, spec: {{kind: freeform, payload: {{prompt: x}}, requiredCapability: {{accelerator: cuda, minRAMGB: 32}}}}}}
+"""
+
+
+def scarce(plain: str) -> dict[str, float]:
+    """First-fit goes by name."""
+    from sim.load import parse
+    from sim.sweep.cell import Cell, run
+
+    row = run(Cell(parse(MIXED.format(plain=plain), "mixed"), {}, 1))
+    assert row["verdict"] == "ok", row["error"]
+    return {
+        name: round(row[f"{name}.cuda"] * 2 * row["makespan_seconds"]) for name in ("utilisation", "others", "stranded")
+    }
+
+
+def test_who_took_the_gpus_and_which_were_free_while_somebody_waited_for_one() -> None:
+    """In slot-seconds of two GPUs. A task that any slot would do for takes the large GPU for ten seconds, and for seven of them
+    the small one is free and of no use to the task that waits; with a plain machine before it in line nobody waits."""
+    assert scarce("a") == {"utilisation": 10, "others": 0, "stranded": 0}
+    assert scarce("z") == {"utilisation": 20, "others": 10, "stranded": 7}
