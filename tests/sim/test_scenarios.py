@@ -123,8 +123,9 @@ def test_the_same_seed_gives_the_same_digest_and_another_seed_another() -> None:
 def test_the_digest_does_not_depend_on_the_hash_seed_of_the_interpreter() -> None:
     code = (
         "from sim.load import load; from sim.world import World\n"
-        "for name in ('claim-race', 'heterogeneous-fleet', 'scheduler-failover'):\n"
-        "    print(World(load(name, ['policy=random', 'until=3m']), 7).run().digest.hexdigest())"
+        "for name in ('claim-race', 'heterogeneous-fleet', 'scheduler-failover', 'review-iteration', 'model-budgets'):\n"
+        "    print(World(load(name, ['policy=random', 'until=3m']), 7).run().digest.hexdigest())\n"
+        "print(World(load('workload-pipeline', ['workloads.batch.spec.issues=60', 'until=4m'])).run().digest.hexdigest())"
     )
     seen = {
         subprocess.run(

@@ -134,7 +134,7 @@ def _render(view: View, book: Book, steps: Iterable[PipelineStep], conditions: C
     workload = view.workload
     names = {child_name(workload, step.name): step for step in steps}
     begun = emit(view, book, conditions)
-    going_on = {child_name(workload, step.name) for step in begun.steps}
+    going_on = dict.fromkeys(child_name(workload, step.name) for step in begun.steps)
     lost = [name for name in book.recorded if not book.confirmed(name) and name not in names and name not in going_on]
     book.drop(lost)
     missing = [step for name, step in names.items() if not book.confirmed(name)]
