@@ -18,7 +18,7 @@ from sim.selection import Change
 from sim.states import Move, Offer, States
 from sim.trace import END, HEADER, Row, Trace, answered
 
-BATCH = 512
+BATCH = 256
 """Requests of a batch. What they bring about is as many again or some times as many; it stays in the processor's cache."""
 
 Log = list[Any]

@@ -31,7 +31,7 @@ try:
 except ImportError:
     raise Missing("Parquet", "analysis", "pyarrow", otherwise="or use .jsonl") from None
 
-GROUP = 65_536
+GROUP = 16_384
 """Rows of a row group, and so of a table in memory."""
 BATCH = 4096
 """Rows of a table that are kept as they are."""
