@@ -17,6 +17,7 @@ from foreman.api import AgenticTask, Condition, Model, ObjectMeta, Phase, Verdic
 from foreman.cluster import ClusterError, Event
 from foreman.executors import Execution
 from sim.cluster import Request, Watch
+from sim.once import once
 from sim.selection import Change
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ FORMAT = 1
 MACHINE = frozenset({"wall_seconds", "tasks_per_second"})
 """What of a result differs between equal runs."""
 _FLUSH = 64
-_SPECS = 256
 
 
 class Digest:
@@ -37,7 +37,6 @@ class Digest:
         self.now = now
         self._sha = hashlib.sha256()
         self._lines: list[str] = []
-        self._specs: dict[int, tuple[Any, str]] = {}
 
     def committed(self, change: Change) -> None:
         version, verb, actor, kind, key, old, new, fields = change
@@ -56,14 +55,7 @@ class Digest:
             # Long texts that repeat what the task's own writes have said: a checksum of each will do.
             sums = [f"{name}={crc32(text.encode()):08x}" for name, text in obj.data.items()]
             return " ".join(sums)
-        spec = getattr(obj, "spec", None)  # an Event has none
-        known = self._specs.get(id(spec))
-        if known is None:
-            if len(self._specs) >= _SPECS:
-                self._specs.clear()
-            # The spec itself is kept too: as long as it lives nothing else has its id.
-            known = self._specs[id(spec)] = spec, _plain(spec)
-        return known[1]
+        return _text(getattr(obj, "spec", None))  # an Event has none
 
     def hexdigest(self) -> str:
         self._flush()
@@ -128,6 +120,8 @@ def _plain(value: Any) -> str:
     return "[" + ",".join(map(_plain, value)) + "]"
 
 
+_text = once(_plain)
+"""Of what many share: a spec, a patch that marks objects."""
 _PAIR = "%s:%s".__mod__
 _PLAIN = frozenset({str, int, float, bool, type(None), Phase, Verdict})
 
@@ -288,7 +282,7 @@ def summary(changes: Mapping[str, Any], before: Any = None) -> str:
             if value != "" and name[-3:] != "_at":
                 parts.append(f"{name}={value}")
         elif isinstance(value, Mapping) and name in ("metadata", "strikes"):
-            parts.append(f"{name}={_plain(value) if name == 'strikes' else _marks(value)}")
+            parts.append(f"{name}={_plain(value) if name == 'strikes' else _text(value)}")
     return " ".join(parts)
 
 
@@ -301,17 +295,3 @@ def news(now: Sequence[Condition], before: Sequence[Condition]) -> list[Conditio
 
 
 _WORDS = frozenset({str, Phase, Verdict})
-
-
-def _marks(metadata: Mapping[str, Any]) -> str:
-    """Who marks objects does it with one patch, so its text is kept by identity."""
-    known = _MARKS.get(id(metadata))
-    if known is None:
-        if len(_MARKS) >= _SPECS:
-            _MARKS.clear()
-        # It is kept too: as long as it lives nothing else has its id.
-        known = _MARKS[id(metadata)] = metadata, _plain(metadata)
-    return known[1]
-
-
-_MARKS: dict[int, tuple[Any, str]] = {}

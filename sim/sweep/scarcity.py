@@ -6,19 +6,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from foreman.api import AgenticTask, Phase
+from foreman.api import AgenticTask
 from sim.names import node_names
 from sim.scenario import Scenario
-from sim.selection import Change
-from sim.stats import HELD
-from sim.sweep.steady import Span, stranding
+from sim.sweep.holding import Holding, Span, within
+from sim.sweep.steady import stranding
 
 
-class Scarcity:
+class Scarcity(Holding):
     """Observes commits. Times in microseconds."""
 
     def __init__(self, scenario: Scenario, now: Callable[[], int]) -> None:
-        self.now = now
+        super().__init__(now)
         self.accelerator: dict[str, str] = {}
         self.slots: defaultdict[str, int] = defaultdict(int)
         for name, group in scenario.fleet.items():
@@ -28,29 +27,15 @@ class Scarcity:
         self.held: defaultdict[str, list[Span]] = defaultdict(list)
         self.others: defaultdict[str, list[Span]] = defaultdict(list)
         self.waited: defaultdict[str, list[Span]] = defaultdict(list)
-        self._waiting: dict[str, int] = {}
-        self._claimed: dict[str, int] = {}
         self._first: int | None = None
 
-    def committed(self, change: Change) -> None:
-        if change.kind != "AgenticTask":
-            return
-        key, old, new = change.key, change.old, change.new
-        if old is None:
-            self._waiting[key] = now = self.now()
-            self._first = now if self._first is None else self._first
-            return
-        was, phase = old.status.phase, None if new is None else new.status.phase
-        if was is phase:
-            return
-        if phase is Phase.RUNNING:
-            self._claimed[key] = self.now()
-            if (since := self._waiting.pop(key, None)) is not None:
-                self.waited[_asked(old)].append((since, self.now()))
-        elif was in HELD and phase not in HELD:
-            self._ended(old, self._claimed.pop(key), self.now())
+    def made(self, now: int) -> None:
+        self._first = now if self._first is None else self._first
 
-    def _ended(self, task: AgenticTask, since: int, until: int) -> None:
+    def begun(self, task: AgenticTask, since: int, until: int) -> None:
+        self.waited[_asked(task)].append((since, until))
+
+    def ended(self, task: AgenticTask, since: int, until: int) -> None:
         kind = self.accelerator.get(task.status.assigned_node or "", "")
         self.held[kind].append((since, until))
         if _asked(task) != kind:
@@ -59,15 +44,15 @@ class Scarcity:
     def told(self, running: Callable[[str], AgenticTask], cut: int, end: int) -> dict[str, float]:
         """Shares of slot time from `cut` (or the first task) to `end`; `running(key)`: a task that has not ended."""
         begin = max(cut, self._first or 0)
-        for key, since in self._claimed.items():
-            self._ended(running(key), since, end)
-        self._claimed.clear()
+        for key, since in self.claimed.items():
+            self.ended(running(key), since, end)
+        self.claimed.clear()
         numbers = {}
         for kind in sorted(self.waited.keys() & self.slots.keys() - {""}):
             slots = self.slots[kind]
             whole = max(end - begin, 1) * slots
-            numbers[f"utilisation.{kind}"] = _within(self.held[kind], begin, end) / whole
-            numbers[f"others.{kind}"] = _within(self.others[kind], begin, end) / whole
+            numbers[f"utilisation.{kind}"] = within(self.held[kind], begin, end) / whole
+            numbers[f"others.{kind}"] = within(self.others[kind], begin, end) / whole
             numbers[f"stranded.{kind}"] = stranding(self.held[kind], self.waited[kind], slots, begin, end) / whole
         return numbers
 
@@ -76,7 +61,3 @@ def _asked(task: AgenticTask) -> str:
     """The accelerator it requires itself, not by its Agent."""
     wanted = task.spec.required_capability
     return "" if wanted is None else str(wanted.accelerator or "")
-
-
-def _within(spans: list[Span], begin: int, end: int) -> int:
-    return sum(max(0, min(until, end) - max(since, begin)) for since, until in spans)

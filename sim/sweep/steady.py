@@ -9,51 +9,37 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 
-from foreman.api import Phase
-from sim.selection import Change
-from sim.stats import HELD, nearest_rank
+from foreman.api import AgenticTask
+from sim.stats import nearest_rank
+from sim.sweep.holding import Holding, Span, within
 
 BATCH = 5
 
 
-class Steady:
+class Steady(Holding):
     """Observes commits. Times in microseconds; one entry for each task that has ever been claimed, in the order of claims."""
 
     def __init__(self, now: Callable[[], int]) -> None:
-        self.now = now
+        super().__init__(now)
         self.created = array("q")
         self.waits = array("q")
         self.busy: list[tuple[int, int]] = []
-        self._waiting: dict[str, int] = {}
-        self._claimed: dict[str, int] = {}
 
-    def committed(self, change: Change) -> None:
-        if change.kind != "AgenticTask":
-            return
-        key, old, new = change.key, change.old, change.new
-        if old is None:
-            self._waiting[key] = self.now()
-            return
-        was, phase = old.status.phase, None if new is None else new.status.phase
-        if was is phase:
-            return
-        if phase is Phase.RUNNING:
-            self._claimed[key] = self.now()
-            since = self._waiting.pop(key, None)
-            if since is not None:
-                self.created.append(since)
-                self.waits.append(self.now() - since)
-        elif was in HELD and phase not in HELD:
-            self.busy.append((self._claimed.pop(key), self.now()))
+    def begun(self, task: AgenticTask, since: int, until: int) -> None:
+        self.created.append(since)
+        self.waits.append(until - since)
+
+    def ended(self, task: AgenticTask, since: int, until: int) -> None:
+        self.busy.append((since, until))
 
     def told(self, cut: int, end: int, slots: int) -> dict[str, float]:
         """Waits (seconds, from creation to the first claim) of tasks created from `cut` on, and, from then (or the first task)
         to `end`, the shares of slot time that was used and that was stranded: free while some task waited, be it for its
         dependencies. What never began does not count as waiting."""
         waits = sorted(wait for since, wait in zip(self.created, self.waits, strict=True) if since >= cut)
-        held = [*self.busy, *((since, end) for since in self._claimed.values())]
+        held = [*self.busy, *((since, end) for since in self.claimed.values())]
         begin = max(cut, min(self.created, default=0))
-        busy = sum(max(0, min(until, end) - max(since, begin)) for since, until in held)
+        busy = within(held, begin, end)
         waited = [(since, since + wait) for since, wait in zip(self.created, self.waits, strict=True)]
         whole = max(end - begin, 1) * max(slots, 1)
         told = {f"wait_seconds.{name}": us / 1e6 for name, us in _ranks(waits).items()}
@@ -65,9 +51,6 @@ class Steady:
         ordered = sorted(zip(self.created, self.waits, strict=True))
         dropped = mser([wait for _, wait in ordered])
         return ordered[dropped][0] if dropped else 0
-
-
-Span = tuple[int, int]
 
 
 def stranding(held: Iterable[Span], waited: Iterable[Span], slots: int, begin: int, end: int) -> int:
